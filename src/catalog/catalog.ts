@@ -1,0 +1,78 @@
+import { Context, type Effect } from "effect";
+import type { CatalogError } from "../errors.ts";
+import type { Admin, AdminInput } from "../model/admin.ts";
+import type { User, UserInput } from "../model/user.ts";
+
+/** Who made a change, for the provider event that is written in the same transaction. */
+export interface Executor {
+  /** Administrator's name, or `__system__` for the command line. */
+  readonly name: string;
+  readonly ip?: string;
+}
+
+/** Accounts of people who transfer files. Reads are short and indexed; writes go through the writer actor. */
+export class Users extends Context.Tag("sluice/Users")<Users, {
+  /** Undefined when there is no such user. */
+  readonly find: (username: string) => Effect.Effect<User | undefined, CatalogError>;
+  readonly list: (page: {
+    readonly limit: number;
+    readonly offset: number;
+    readonly order?: "ASC" | "DESC";
+  }) => Effect.Effect<ReadonlyArray<User>, CatalogError>;
+  /** Fails with Duplicate or Invalid. */
+  readonly add: (input: UserInput, by: Executor) => Effect.Effect<User, CatalogError>;
+  /** Full replace (BEHAVIOUR USER-42): counters, timestamps and an absent password are kept. */
+  readonly update: (
+    username: string,
+    input: UserInput,
+    by: Executor,
+  ) => Effect.Effect<User, CatalogError>;
+  readonly remove: (username: string, by: Executor) => Effect.Effect<void, CatalogError>;
+  /** Stores a new password hash; `rehash` keeps `last_password_change` and writes no event. */
+  readonly setPasswordHash: (
+    username: string,
+    hash: string,
+    options: { readonly rehash: boolean },
+  ) => Effect.Effect<void, CatalogError>;
+  /** Persisted at most once per 10 minutes (BEHAVIOUR AUTH-18). */
+  readonly touchLastLogin: (username: string) => Effect.Effect<void, CatalogError>;
+  /** Sets `first_upload` or `first_download` if it is not set yet. */
+  readonly touchFirst: (
+    username: string,
+    what: "first_upload" | "first_download",
+  ) => Effect.Effect<void>;
+  /** Takes a one-time code's time step; false when this or a later step was used before. */
+  readonly useTotpStep: (username: string, step: number) => Effect.Effect<boolean, CatalogError>;
+  /** Replaces the disk usage counters after a scan. */
+  readonly setUsage: (
+    username: string,
+    usage: { readonly bytes: number; readonly files: number },
+  ) => Effect.Effect<void, CatalogError>;
+}>() {}
+
+/** Accounts of operators. */
+export class Admins extends Context.Tag("sluice/Admins")<Admins, {
+  readonly find: (username: string) => Effect.Effect<Admin | undefined, CatalogError>;
+  readonly list: (page: {
+    readonly limit: number;
+    readonly offset: number;
+    readonly order?: "ASC" | "DESC";
+  }) => Effect.Effect<ReadonlyArray<Admin>, CatalogError>;
+  readonly add: (input: AdminInput, by: Executor) => Effect.Effect<Admin, CatalogError>;
+  readonly update: (
+    username: string,
+    input: AdminInput,
+    by: Executor,
+  ) => Effect.Effect<Admin, CatalogError>;
+  readonly remove: (username: string, by: Executor) => Effect.Effect<void, CatalogError>;
+  readonly count: Effect.Effect<number, CatalogError>;
+}>() {}
+
+/** The database as a whole. */
+export class Catalog extends Context.Tag("sluice/Catalog")<Catalog, {
+  readonly schemaVersion: Effect.Effect<number, CatalogError>;
+  /** Structure check of the database file (`PRAGMA integrity_check`); `[]` when sound. */
+  readonly check: Effect.Effect<ReadonlyArray<string>, CatalogError>;
+  /** Writes a consistent copy to `file`, while the server runs. */
+  readonly backup: (file: string) => Effect.Effect<void, CatalogError>;
+}>() {}

@@ -1,0 +1,137 @@
+import { Context, Schema as S } from "effect";
+
+const withDefault = <A, I>(schema: S.Schema<A, I>, value: A) =>
+  S.optionalWith(schema, { default: () => value });
+const section = <F extends S.Struct.Fields>(fields: F) => {
+  const struct = S.Struct(fields);
+  return struct;
+};
+const Port = S.Int.pipe(S.between(0, 65535));
+const Count = S.Int.pipe(S.nonNegative());
+
+/** One address to listen on. Port 0 picks a free one. */
+export const Binding = section({ address: withDefault(S.String, ""), port: Port });
+export type Binding = typeof Binding.Type;
+
+export const Log = section({
+  level: withDefault(S.Literal("debug", "info", "warn", "error"), "info"),
+  /** `auto`: pretty on a terminal, else JSON lines. */
+  format: withDefault(S.Literal("auto", "json", "pretty"), "auto"),
+});
+
+export const Common = section({
+  /** Minutes without activity before a session is closed; 0 never (BEHAVIOUR CONN-06). */
+  idle_timeout: withDefault(S.Number.pipe(S.nonNegative()), 15),
+  /** 0 direct, 1 safe atomic (default), 2 atomic and keep what a cut new upload left (section 11). */
+  upload_mode: withDefault(S.Literal(0, 1, 2), 1),
+  /** 0 execute, 1 ignore chmod/chown/chtimes, 2 ignore where the storage cannot (FS-14). */
+  setstat_mode: withDefault(S.Literal(0, 1, 2), 0),
+  /** Bit 1: clients may create links on local storage (FS-11). */
+  symlink_mode: withDefault(S.Literal(0, 1), 0),
+  /** Octal text, empty leaves the process's own. */
+  umask: withDefault(S.String.pipe(S.pattern(/^[0-7]{0,4}$/)), ""),
+  max_total_connections: withDefault(Count, 0),
+  max_per_host_connections: withDefault(Count, 20),
+  /** Seconds that running transfers get at SIGTERM. */
+  grace_time: withDefault(Count, 30),
+  /** Directory for homes of users without `home_dir`; relative to the data folder. */
+  users_base_dir: withDefault(S.String, "users"),
+  /** fsync files and directories before an upload is acknowledged. */
+  fsync: withDefault(S.Boolean, true),
+});
+
+export const Sftpd = section({
+  bindings: withDefault(S.Array(Binding), [{ address: "", port: 2022 }]),
+  /** 0 means 6, negative unlimited (SSH-05). */
+  max_auth_tries: withDefault(S.Int, 6),
+  /** Seconds from accept to logged in. */
+  login_grace: withDefault(Count, 120),
+  /** Connections that have not logged in yet; more are refused. */
+  max_startups: withDefault(Count, 100),
+  /** Seconds between keepalive probes to a silent client; 0 none. */
+  keepalive_interval: withDefault(Count, 60),
+  keepalive_count_max: withDefault(Count, 3),
+  /** `short` leaves the version number out of the identification string (SSH-09). */
+  server_version: withDefault(S.Literal("full", "short"), "full"),
+  banner: withDefault(S.String, ""),
+  banner_file: withDefault(S.String, ""),
+  /** Files, relative to the data folder; empty means ed25519, ecdsa and RSA keys made on first start. */
+  host_keys: withDefault(S.Array(S.String), []),
+  host_certificates: withDefault(S.Array(S.String), []),
+  host_key_algorithms: withDefault(S.Array(S.String), []),
+  kex_algorithms: withDefault(S.Array(S.String), []),
+  ciphers: withDefault(S.Array(S.String), []),
+  macs: withDefault(S.Array(S.String), []),
+  public_key_algorithms: withDefault(S.Array(S.String), []),
+  /** Bytes and seconds after which the server asks for new keys. */
+  rekey_bytes: withDefault(Count, 1024 ** 3),
+  rekey_seconds: withDefault(Count, 3600),
+  /** Public keys of authorities, inline or as file names (SSH-11). */
+  trusted_user_ca_keys: withDefault(S.Array(S.String), []),
+  /** JSON array of `SHA256:` fingerprints (SSH-12). */
+  revoked_user_certs_file: withDefault(S.String, ""),
+  password_authentication: withDefault(S.Boolean, true),
+  keyboard_interactive_authentication: withDefault(S.Boolean, true),
+  /** `*` enables all (CMD-01). */
+  enabled_ssh_commands: withDefault(S.Array(S.String), [
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "cd",
+    "pwd",
+    "scp",
+  ]),
+  /** Channels that one connection may hold open. */
+  max_channels: withDefault(Count, 10),
+  /** Files and directories that one SFTP channel may hold open. */
+  max_handles: withDefault(Count, 1024),
+});
+
+export const DataProvider = section({
+  /** Empty: `sluice.db` in the data folder. Else `file:`, `libsql://`, `http(s)://`. */
+  url: withDefault(S.String, ""),
+  auth_token: withDefault(S.String, ""),
+  /** `normal` gives up the last moments before a power cut, never consistency. */
+  synchronous: withDefault(S.Literal("full", "normal"), "full"),
+  /** Bits: 1 any UTF-8 name, 2 lower-case, 4 trim (DB-12). */
+  naming_rules: withDefault(S.Int.pipe(S.between(0, 7)), 5),
+  /** argon2id work: KiB, passes, lanes. */
+  argon2_memory: withDefault(Count, 19456),
+  argon2_iterations: withDefault(Count, 2),
+  argon2_parallelism: withDefault(Count, 1),
+  /** Least entropy, in bits, of a new password; 0 takes any. */
+  password_min_entropy: withDefault(Count, 0),
+});
+
+/** A named TOTP profile (MFA-01). */
+export const Totp = section({
+  name: S.NonEmptyString,
+  issuer: withDefault(S.String, "Sluice"),
+  algo: withDefault(S.Literal("sha1", "sha256", "sha512"), "sha1"),
+});
+
+export const Mfa = section({
+  totp: withDefault(S.Array(Totp), [{ name: "Default", issuer: "Sluice", algo: "sha1" }]),
+});
+
+export const Telemetry = section({
+  bindings: withDefault(S.Array(Binding), [{ address: "127.0.0.1", port: 10000 }]),
+});
+
+const all = <A, I>(schema: S.Schema<A, I>) =>
+  S.optionalWith(schema, { default: () => S.decodeUnknownSync(schema)({}) });
+
+/** The whole configuration: `sluice.json`, overridden by `SLUICE_...`, overridden by flags. */
+export const ConfigSchema = S.Struct({
+  data_dir: withDefault(S.String, "data"),
+  log: all(Log),
+  common: all(Common),
+  sftpd: all(Sftpd),
+  data_provider: all(DataProvider),
+  mfa: all(Mfa),
+  telemetry: all(Telemetry),
+});
+export type Settings = typeof ConfigSchema.Type;
+
+/** The settings this process runs with. Paths inside are as written; `data_dir` is absolute. */
+export class Config extends Context.Tag("sluice/Config")<Config, Settings>() {}

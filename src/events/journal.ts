@@ -1,0 +1,84 @@
+import { Context, type Effect, type Stream } from "effect";
+import type { CatalogError } from "../errors.ts";
+import type { Event, EventAction, EventKind, EventStatus, NewEvent } from "./event.ts";
+
+/** What moves in a user's usage when an operation is done. Bytes and files, signed. */
+export interface QuotaDelta {
+  readonly username: string;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/**
+ * What is about to be done to the storage, in terms that a restart can check:
+ * `publish`: `staged` becomes `key`; `remove`: `key` goes; `move`: `from`
+ * becomes `key`; `make`: `key` appears; `extend`: `key` is changed in place.
+ */
+export interface Intent {
+  readonly kind: "publish" | "remove" | "move" | "make" | "extend";
+  readonly username: string;
+  readonly key: string;
+  readonly from?: string;
+  readonly staged?: string;
+}
+
+export interface EventFilter {
+  /** Unix milliseconds, inclusive. */
+  readonly since?: number;
+  readonly until?: number;
+  readonly username?: string;
+  /** A path, or a path prefix by whole components. */
+  readonly path?: string;
+  readonly kinds?: ReadonlyArray<EventKind>;
+  readonly actions?: ReadonlyArray<EventAction>;
+  readonly status?: EventStatus;
+  readonly ip?: string;
+  readonly session_id?: string;
+  /** Only events after this sequence number. */
+  readonly after?: number;
+  /** Most recent first when true. */
+  readonly descending?: boolean;
+  readonly limit?: number;
+}
+
+/** An operation that the journal knows has begun. Exactly one of the two calls follows. */
+export interface Prepared {
+  /** The operation is done: shows the event, with the usage change, in one transaction. */
+  settle(result: Partial<NewEvent>, quota?: QuotaDelta): Effect.Effect<void>;
+  /** The operation did not happen: forgets it. */
+  cancel(): Effect.Effect<void>;
+}
+
+/**
+ * The durable record of what happened.
+ *
+ * Writes are grouped into transactions by the writer actor. `prepare` is
+ * durable when it succeeds; `settle`, `cancel` and `record` are queued and
+ * durable within a flush interval: a restart settles what it finds prepared by
+ * looking at the storage, so an acknowledged operation is never lost.
+ */
+export class Journal extends Context.Tag("sluice/Journal")<Journal, {
+  readonly record: (event: NewEvent) => Effect.Effect<void>;
+  /** `quota` is the change that settling is expected to carry; recovery uses it. */
+  readonly prepare: (
+    event: NewEvent,
+    intent: Intent,
+    quota?: QuotaDelta,
+  ) => Effect.Effect<Prepared, CatalogError>;
+  readonly query: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;
+  /** Past events that match from `after`, then live ones, without a gap. Never ends. */
+  readonly follow: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;
+  /** Operations that a previous process left between prepare and settle, oldest first. */
+  readonly unsettled: Effect.Effect<
+    ReadonlyArray<{
+      readonly event: NewEvent;
+      readonly intent: Intent;
+      readonly prepared: Prepared;
+      /** The usage change that settling would have carried, as known at prepare. */
+      readonly quota?: QuotaDelta;
+    }>,
+    CatalogError
+  >;
+  /** Waits until everything queued so far is durable. */
+  readonly flush: Effect.Effect<void>;
+}>() {}

@@ -1,0 +1,111 @@
+import type { Effect, Scope, Stream } from "effect";
+import type { FsError } from "../errors.ts";
+import type { Attributes, Entry } from "../model/entry.ts";
+import type { Capabilities } from "./capabilities.ts";
+
+/**
+ * Reads one file at any offset.
+ *
+ * Hot path: plain promises and a caller-owned buffer, no Effect per chunk.
+ * `readAt` resolves with the bytes read, 0 at the end of the file, and rejects
+ * with {@linkcode FsError}. Calls may overlap.
+ */
+export interface Reader {
+  readonly entry: Entry;
+  readAt(offset: number, into: Uint8Array): Promise<number>;
+}
+
+/**
+ * Writes one file.
+ *
+ * Nothing written is visible under the final key before `commit()` (unless the
+ * mode was `direct`, or `update` that only extends). Leaving the scope without
+ * `commit()` leaves no trace. Every promise rejects with {@linkcode FsError}.
+ * Calls to `writeAt` may overlap on different ranges where `can.write` is `random`.
+ */
+export interface Writer {
+  /** Bytes the file would have if it were committed now. */
+  readonly size: number;
+  /** Key of the temporary object, if there is one: crash recovery looks for it. */
+  readonly staged?: string;
+  writeAt(offset: number, chunk: Uint8Array): Promise<void>;
+  /** Reads back what this writer would commit; for read-write handles. */
+  readAt(offset: number, into: Uint8Array): Promise<number>;
+  truncate(size: number): Promise<void>;
+  /** fsync, or the store's equivalent. */
+  sync(): Promise<void>;
+  /**
+   * Publishes: fsync file, rename, fsync directory; or completes the multipart
+   * upload. The old content, if any, is untouched until this succeeds.
+   */
+  commit(attributes?: Attributes): Promise<Entry>;
+  /** Publishes what was received so far under the key, for `upload_mode` 2 after a cut. */
+  keepPartial(): Promise<Entry>;
+}
+
+/**
+ * `create` fails with AlreadyExists. `replace` starts empty and replaces on
+ * commit. `update` starts from the existing content (or empty).
+ */
+export type WriteMode = "create" | "replace" | "update";
+
+export interface WriteOptions {
+  readonly mode: WriteMode;
+  /** Write straight to the key, without a temporary object (`upload_mode` 0). */
+  readonly direct?: boolean;
+  /** Permission bits for a new file. */
+  readonly permissions?: number;
+}
+
+/** Space of the volume behind a storage, in bytes and inodes. */
+export interface Space {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly totalFiles: number;
+  readonly freeFiles: number;
+}
+
+/**
+ * The storage port: one user's home or one folder, addressed by key.
+ *
+ * A key is a canonical virtual path relative to the storage's own root, with
+ * the same grammar as VPath (`/`, `/a/b`). Implementations confine themselves
+ * to their root, whatever links lie on disk. Control calls are Effects; data
+ * moves through scoped handles with plain promises. Operations a store lacks
+ * fail with `Unsupported`.
+ */
+export interface Storage {
+  /** `local`, `memory`, `s3` ...: for logs, never for branching. */
+  readonly scheme: string;
+  readonly can: Capabilities;
+  /** Follows links that stay inside the root. */
+  stat(key: string): Effect.Effect<Entry, FsError>;
+  lstat(key: string): Effect.Effect<Entry, FsError>;
+  /** Unordered, paged lazily, without `.`, `..` and the storage's own temporary files. */
+  list(key: string): Stream.Stream<Entry, FsError>;
+  reader(key: string): Effect.Effect<Reader, FsError, Scope.Scope>;
+  writer(key: string, options: WriteOptions): Effect.Effect<Writer, FsError, Scope.Scope>;
+  mkdir(key: string, mode?: number): Effect.Effect<void, FsError>;
+  /** Removes a file or a link, never a directory (IsDirectory). */
+  remove(key: string): Effect.Effect<void, FsError>;
+  /** Removes an empty directory (NotEmpty, NotDirectory). */
+  rmdir(key: string): Effect.Effect<void, FsError>;
+  /** With `replace` an existing target file is replaced atomically, else AlreadyExists. */
+  rename(from: string, to: string, options: { replace: boolean }): Effect.Effect<void, FsError>;
+  /** Copies one file's content inside the store, without commit semantics of a writer. */
+  copy(from: string, to: string): Effect.Effect<Entry, FsError>;
+  setAttributes(
+    key: string,
+    attributes: Attributes,
+    options: { follow: boolean },
+  ): Effect.Effect<void, FsError>;
+  /** `target` is stored as given; the VFS has already made it relative and confined. */
+  symlink(target: string, key: string): Effect.Effect<void, FsError>;
+  readlink(key: string): Effect.Effect<string, FsError>;
+  hardLink(from: string, to: string): Effect.Effect<void, FsError>;
+  /** Resolves links inside the root and answers a canonical key. */
+  realpath(key: string): Effect.Effect<string, FsError>;
+  space(key: string): Effect.Effect<Space, FsError>;
+  /** Deletes temporary objects that no live writer owns; answers how many. */
+  sweep(): Effect.Effect<number, FsError>;
+}

@@ -1,0 +1,47 @@
+import { Context, type Effect } from "effect";
+import type { CatalogError, FsError } from "../errors.ts";
+import type { User } from "../model/user.ts";
+
+/** Bytes and files a user holds. */
+export interface Usage {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/**
+ * What one upload has taken from its user's budget.
+ *
+ * `grow` is called before bytes are stored, in the hot path: it is synchronous,
+ * and false means that the write must fail with QuotaExceeded. Exactly one of
+ * `settle` and `release` ends the lease; a second call does nothing.
+ */
+export interface Lease {
+  /** Makes room for a file of `size` bytes in total. Answers false, and takes nothing, if it does not fit. */
+  grow(size: number): boolean;
+  /** Turns the reservation into usage: what the operation really changed, signed. */
+  settle(delta: Usage): void;
+  /** Gives all of it back. */
+  release(): void;
+}
+
+/**
+ * Disk quota of every user: one exact in-memory account per user, shared by all of that
+ * user's sessions; the durable counters follow through the journal's settle.
+ */
+export class Quota extends Context.Tag("sluice/Quota")<Quota, {
+  /**
+   * Starts an upload. `replaces` is the size of the file being replaced or
+   * extended (counted already), undefined for a new file. Fails with
+   * QuotaExceeded when the user is already at a limit (BEHAVIOUR QUOTA-04).
+   */
+  readonly reserve: (
+    user: User,
+    path: string,
+    replaces: number | undefined,
+  ) => Effect.Effect<Lease, FsError>;
+  /** Applies a change that needs no reservation: delete, truncate, tree removal. */
+  readonly adjust: (user: User, delta: Usage) => Effect.Effect<void>;
+  readonly usage: (user: User) => Effect.Effect<Usage>;
+  /** Replaces the counters by what a scan counted, in memory and in the catalog. */
+  readonly set: (username: string, usage: Usage) => Effect.Effect<void, CatalogError>;
+}>() {}
