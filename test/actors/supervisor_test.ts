@@ -35,7 +35,8 @@ it("closing the scope answers what is still in the mailbox", () =>
     yield* Effect.yieldNow();
     yield* Scope.close(scope, Exit.void);
     const [first, second] = yield* Effect.forEach(asks, Fiber.join);
-    assert.ok(Exit.isFailure(first) && Exit.isFailure(second));
+    assert.ok(first && Exit.isFailure(first));
+    assert.ok(second && Exit.isFailure(second));
     const after = yield* Effect.flip(actor.ask(3));
     assert.ok(after instanceof ActorBusy);
   }));
