@@ -1,7 +1,7 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
 import type { Admin, AdminInput } from "../model/admin.ts";
-import type { User, UserInput } from "../model/user.ts";
+import type { TotpConfig, User, UserInput } from "../model/user.ts";
 
 /** Who made a change, for the provider event that is written in the same transaction. */
 export interface Executor {
@@ -43,6 +43,14 @@ export class Users extends Context.Tag("sluice/Users")<Users, {
   ) => Effect.Effect<void>;
   /** Takes a one-time code's time step; false when this or a later step was used before. */
   readonly useTotpStep: (username: string, step: number) => Effect.Effect<boolean, CatalogError>;
+  /**
+   * Stores or removes the second factor, which `update` keeps and never writes
+   * (BEHAVIOUR USER-39). Forgets the last time step that was used. Fails with NotFound.
+   */
+  readonly setTotp: (
+    username: string,
+    config: TotpConfig | undefined,
+  ) => Effect.Effect<void, CatalogError>;
   /** Replaces the disk usage counters after a scan. */
   readonly setUsage: (
     username: string,

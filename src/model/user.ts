@@ -89,6 +89,8 @@ export const TotpConfig = S.Struct({
   protocols: opt(S.Array(S.Literal("SSH", "FTP", "HTTP")), []),
 });
 
+export type TotpConfig = typeof TotpConfig.Type;
+
 export const RecoveryCode = S.Struct({ secret: Secret, used: flag });
 
 export const Hooks = S.Struct({
