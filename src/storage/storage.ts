@@ -27,7 +27,7 @@ export interface Writer {
   /** Bytes the file would have if it were committed now. */
   readonly size: number;
   /** Key of the temporary object, if there is one: crash recovery looks for it. */
-  readonly staged?: string;
+  readonly staged?: string | undefined;
   writeAt(offset: number, chunk: Uint8Array): Promise<void>;
   /** Reads back what this writer would commit; for read-write handles. */
   readAt(offset: number, into: Uint8Array): Promise<number>;
@@ -39,7 +39,11 @@ export interface Writer {
    * upload. The old content, if any, is untouched until this succeeds.
    */
   commit(attributes?: Attributes): Promise<Entry>;
-  /** Publishes what was received so far under the key, for `upload_mode` 2 after a cut. */
+  /**
+   * Keeps what was received in order, after a cut: in place where the writer
+   * extends, else (`upload_mode` 2) under the key, but only if no object was
+   * there; fails with Conflict otherwise. Never mixes old and new content.
+   */
   keepPartial(): Promise<Entry>;
 }
 
@@ -77,6 +81,8 @@ export interface Space {
 export interface Storage {
   /** `local`, `memory`, `s3` ...: for logs, never for branching. */
   readonly scheme: string;
+  /** The same for two storages exactly when they show the same objects: uploads in progress are shared by it. */
+  readonly identity: string;
   readonly can: Capabilities;
   /** Follows links that stay inside the root. */
   stat(key: string): Effect.Effect<Entry, FsError>;

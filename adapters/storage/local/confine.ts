@@ -1,0 +1,108 @@
+import * as fs from "node:fs";
+import { FsError } from "../../../src/errors.ts";
+import { codeOf } from "./errors.ts";
+
+/** Where a key leads on disk. `info` is undefined when the last component does not exist. */
+export interface Place {
+  readonly path: string;
+  readonly info: Deno.FileInfo | undefined;
+}
+
+const maxHops = 10;
+
+/** `lstat` that answers undefined for what does not exist. */
+export const peek = (path: string): Deno.FileInfo | undefined => {
+  try {
+    return Deno.lstatSync(path);
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
+};
+
+/**
+ * Walks `key` below `root` one component at a time, so that no link on disk leads out.
+ *
+ * Links are read and followed here, never by the kernel: an absolute target, or
+ * one that climbs above the root, is Denied; so is a chain of more than 10.
+ * The last component is followed only if `follow`. Synchronous: one lstat costs
+ * 2 µs against 40 µs for a trip through the thread pool, and a walk that does
+ * not yield cannot be raced by another session of this process.
+ *
+ * @throws FsError NotFound (a parent is missing), NotDirectory, Denied; or a system error.
+ */
+export const locate = (root: string, key: string, op: string, follow: boolean): Place => {
+  const refuse = (reason: FsError["reason"], detail?: string) =>
+    new FsError({ reason, op, path: key, ...(detail ? { detail } : {}) });
+  const rest = key.split("/").filter((part) => part !== "").reverse();
+  const at: string[] = [];
+  let hops = 0;
+  let info: Deno.FileInfo | undefined = peek(root);
+  if (!info) throw refuse("NotFound");
+  while (rest.length > 0) {
+    const part = rest.pop() as string;
+    if (part === "" || part === ".") continue;
+    if (part === "..") {
+      if (at.length === 0) throw refuse("Denied", "the link leads out of the home directory");
+      at.pop();
+      info = peek(join(root, at));
+      continue;
+    }
+    if (!info) throw refuse("NotFound");
+    if (!info.isDirectory) throw refuse("NotDirectory");
+    const path = join(root, [...at, part]);
+    const found = peek(path);
+    if (found?.isSymlink && (follow || rest.length > 0)) {
+      if (++hops > maxHops) throw refuse("Denied", "too many symbolic links");
+      const target = fs.readlinkSync(path);
+      if (target.startsWith("/")) throw refuse("Denied", "absolute links are not followed");
+      rest.push(...target.split("/").reverse());
+      continue;
+    }
+    at.push(part);
+    info = found;
+  }
+  return { path: join(root, at), info };
+};
+
+/** The canonical key of a place inside `root`. */
+export const keyOf = (root: string, path: string): string =>
+  path === root ? "/" : root === "/" ? path : path.slice(root.length);
+
+/** Directory part of an absolute path. */
+export const dirOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/** Last component of an absolute path. */
+export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+const join = (root: string, parts: ReadonlyArray<string>): string =>
+  parts.length === 0 ? root : (root === "/" ? "" : root) + "/" + parts.join("/");
+
+/**
+ * Checks that an open descriptor is the object that `key` still leads to.
+ *
+ * Someone with access to the disk may swap a directory for a link between the
+ * walk and the open; then the identities differ and the file must not be used.
+ */
+export const verifyOpen = (
+  root: string,
+  key: string,
+  op: string,
+  fd: number,
+  follow: boolean,
+): fs.Stats => {
+  const opened = fs.fstatSync(fd);
+  const { info } = locate(root, key, op, follow);
+  if (!info || info.dev !== opened.dev || info.ino !== opened.ino) {
+    throw new FsError({
+      reason: "Denied",
+      op,
+      path: key,
+      detail: "the path changed while opening",
+    });
+  }
+  if (!opened.isFile()) {
+    throw new FsError({ reason: "Denied", op, path: key, detail: "not a regular file" });
+  }
+  return opened;
+};

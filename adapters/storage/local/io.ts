@@ -1,0 +1,86 @@
+import * as fs from "node:fs";
+import { fault } from "../../../src/failpoint.ts";
+
+/** Largest piece that is read or written without giving other sessions a turn. */
+const piece = 256 * 1024;
+/** Bytes read synchronously, by anyone, since a read last went through the thread pool. */
+let burst = 0;
+const maxBurst = 2 * 1024 * 1024;
+
+/**
+ * Reads at `offset`; 0 at the end.
+ *
+ * Measured on Deno 2.9.6: 32 KiB from the page cache take 4 µs synchronously,
+ * 51 µs through the thread pool, and the kernel reads ahead of sequential
+ * readers. So small reads are synchronous, and every 2 MiB one goes through
+ * the pool, which gives the event loop back.
+ */
+export const readAt = (fd: number, offset: number, into: Uint8Array): Promise<number> => {
+  if (into.length <= piece && (burst += into.length) <= maxBurst) {
+    try {
+      return Promise.resolve(fs.readSync(fd, into, 0, into.length, offset));
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+  }
+  burst = 0;
+  return new Promise((resolve, reject) =>
+    fs.read(fd, into, 0, into.length, offset, (cause, n) => cause ? reject(cause) : resolve(n))
+  );
+};
+
+/**
+ * Writes all of `chunk` at `offset`.
+ *
+ * Synchronous: 10 µs per 32 KiB into the page cache. `fs.write` with a
+ * callback is no alternative, in Deno 2.9.6 it blocks as well [measured].
+ */
+export const writeAt = async (fd: number, offset: number, chunk: Uint8Array): Promise<void> => {
+  for (let done = 0; done < chunk.length;) {
+    const part = Math.min(piece, chunk.length - done);
+    done += fs.writeSync(fd, chunk, done, part, offset + done);
+    if (done < chunk.length) await yieldTurn();
+  }
+};
+
+/** Flushes a file to the disk, off the event loop. `subject` is the key, for the failpoint. */
+export const syncFile = (fd: number, subject: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (fault("local.fsync", subject)) {
+      return reject(Object.assign(new Error("injected"), { code: "EIO" }));
+    }
+    fs.fsync(fd, (cause) => cause ? reject(cause) : resolve());
+  });
+
+/** Flushes a directory, so that a name made in it survives a power cut. */
+export const syncDirectory = async (path: string): Promise<void> => {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    await new Promise<void>((resolve, reject) =>
+      fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())
+    );
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
+/** Copies `[from, to)` of one file to the same place in another; answers where the source ended. */
+export const copyRange = async (
+  source: number,
+  target: number,
+  from: number,
+  to: number,
+): Promise<number> => {
+  const buffer = new Uint8Array(piece);
+  let at = from;
+  while (at < to) {
+    const n = await readAt(source, at, buffer.subarray(0, Math.min(piece, to - at)));
+    if (n === 0) break;
+    await writeAt(target, at, buffer.subarray(0, n));
+    at += n;
+    await yieldTurn();
+  }
+  return at;
+};
+
+const yieldTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

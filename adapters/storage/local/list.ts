@@ -1,0 +1,72 @@
+import { Effect, Stream } from "effect";
+import type { FsError } from "../../../src/errors.ts";
+import type { Entry } from "../../../src/model/entry.ts";
+import { isStagedName } from "../../../src/storage/staged.ts";
+import { locate, peek } from "./confine.ts";
+import { isLive } from "./disk.ts";
+import { entryOf, isSpeakable } from "./entry.ts";
+import { toFsError } from "./errors.ts";
+
+const batch = 512;
+
+/** Entries of one directory, a batch at a time; other sessions get a turn between batches. */
+export const list = (root: string, key: string): Stream.Stream<Entry, FsError> =>
+  Stream.fromAsyncIterable(pages(root, key), toFsError("list", key)).pipe(
+    Stream.flattenIterables,
+  );
+
+async function* pages(root: string, key: string): AsyncGenerator<ReadonlyArray<Entry>> {
+  const { path, info } = locate(root, key, "list", true);
+  if (!info) throw Object.assign(new Error("missing"), { code: "ENOENT" });
+  if (!info.isDirectory) throw Object.assign(new Error("no directory"), { code: "ENOTDIR" });
+  let page: Entry[] = [];
+  for await (const { name } of Deno.readDir(path)) {
+    if (isStagedName(name) || !isSpeakable(name)) continue;
+    const found = peek(path === "/" ? `/${name}` : `${path}/${name}`);
+    if (found) page.push(entryOf(name, found));
+    if (page.length === batch) {
+      yield page;
+      page = [];
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  if (page.length > 0) yield page;
+}
+
+/** Removes orphan temporary files of one directory; answers how many. */
+export const sweepDirectory = async (
+  path: string,
+  onDirectory?: (path: string) => void,
+): Promise<number> => {
+  let count = 0;
+  for await (const entry of Deno.readDir(path)) {
+    const at = path === "/" ? `/${entry.name}` : `${path}/${entry.name}`;
+    if (entry.isDirectory) onDirectory?.(at);
+    if (!entry.isFile || !isStagedName(entry.name) || isLive(at)) continue;
+    try {
+      Deno.removeSync(at);
+      count++;
+    } catch {
+      // Someone else removed it, or may not: the next sweep tries again.
+    }
+  }
+  return count;
+};
+
+/** Removes orphan temporary files of a whole tree without following links. */
+export const sweepTree = (root: string): Effect.Effect<number, FsError> =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      let count = 0;
+      const todo = [root];
+      for (let dir = todo.pop(); dir !== undefined && !signal.aborted; dir = todo.pop()) {
+        try {
+          count += await sweepDirectory(dir, (below) => todo.push(below));
+        } catch (cause) {
+          if (dir === root) throw cause;
+        }
+      }
+      return count;
+    },
+    catch: toFsError("sweep", "/"),
+  });

@@ -1,0 +1,230 @@
+import * as fs from "node:fs";
+import { Effect, type Scope } from "effect";
+import { FsError } from "../../../src/errors.ts";
+import type { Entry } from "../../../src/model/entry.ts";
+import type { Capabilities } from "../../../src/storage/capabilities.ts";
+import type { Reader, Storage } from "../../../src/storage/storage.ts";
+import { setAttributes } from "./attributes.ts";
+import { dirOf, keyOf, locate, nameOf, type Place, verifyOpen } from "./confine.ts";
+import { closeQuietly, dress, type LocalOptions, openToRead } from "./disk.ts";
+import { entryOf } from "./entry.ts";
+import { codeOf, toFsError } from "./errors.ts";
+import { readAt, syncDirectory } from "./io.ts";
+import { list, sweepDirectory, sweepTree } from "./list.ts";
+import { openWriter } from "./open_writer.ts";
+
+const can: Capabilities = {
+  write: "random",
+  append: true,
+  atomicRename: true,
+  serverCopy: true,
+  emptyDirs: true,
+  setMtime: true,
+  symlinks: true,
+  hardLinks: true,
+  modes: true,
+  space: true,
+};
+
+/**
+ * A directory of this machine as a storage.
+ *
+ * Every key is walked by {@linkcode locate}; the kernel never gets to follow a
+ * link. Metadata calls are synchronous (see there), so that a check and the
+ * act after it cannot be interleaved with another session's.
+ */
+export const local = (options: LocalOptions): Storage => {
+  const { root } = options;
+  const attempt = <A>(op: string, key: string, step: () => A) =>
+    Effect.try({ try: step, catch: toFsError(op, key) });
+  const settled = (op: string, key: string, step: () => Promise<void>) =>
+    Effect.tryPromise({ try: step, catch: toFsError(op, key) });
+  const existing = (op: string, key: string, follow: boolean): Required<Place> => {
+    const { path, info } = locate(root, key, op, follow);
+    if (!info) throw new FsError({ reason: "NotFound", op, path: key });
+    return { path, info };
+  };
+  const named = (key: string, info: Deno.FileInfo | undefined): Entry =>
+    entryOf(nameOf(key), info as Deno.FileInfo);
+  const flushParent = async (...paths: ReadonlyArray<string>) => {
+    if (!options.fsync) return;
+    for (const dir of new Set(paths.map(dirOf))) await syncDirectory(dir);
+  };
+
+  return {
+    scheme: "local",
+    identity: `local:${root}`,
+    can,
+    stat: (key) => attempt("stat", key, () => named(key, existing("stat", key, true).info)),
+    lstat: (key) => attempt("lstat", key, () => named(key, existing("lstat", key, false).info)),
+    list: (key) => list(root, key),
+    reader: (key) => openReader(root, key),
+    writer: (key, how) => openWriter(options, key, how),
+    mkdir: (key, mode) =>
+      settled("mkdir", key, async () => {
+        const { path, info } = locate(root, key, "mkdir", false);
+        if (info) throw new FsError({ reason: "AlreadyExists", op: "mkdir", path: key });
+        Deno.mkdirSync(path, { mode: 0o777 });
+        dress(options, path, mode, 0o777);
+        await flushParent(path);
+      }),
+    remove: (key) =>
+      attempt("remove", key, () => {
+        const { path, info } = existing("remove", key, false);
+        if (info?.isDirectory) {
+          throw new FsError({ reason: "IsDirectory", op: "remove", path: key });
+        }
+        fs.unlinkSync(path);
+      }),
+    rmdir: (key) =>
+      settled("rmdir", key, async () => {
+        const { path, info } = existing("rmdir", key, false);
+        if (!info?.isDirectory) {
+          throw new FsError({ reason: "NotDirectory", op: "rmdir", path: key });
+        }
+        if (path === root) throw new FsError({ reason: "Denied", op: "rmdir", path: key });
+        try {
+          fs.rmdirSync(path);
+        } catch (cause) {
+          // What a crash left, and no client can see, must not make a directory undeletable.
+          if (codeOf(cause) !== "ENOTEMPTY" || await sweepDirectory(path) === 0) throw cause;
+          fs.rmdirSync(path);
+        }
+      }),
+    rename: (from, to, { replace }) =>
+      Effect.suspend(() => {
+        let touched: ReadonlyArray<string> = [];
+        return Effect.andThen(
+          attempt("rename", from, () => {
+            touched = renameNow(root, from, to, replace);
+          }),
+          settled("rename", from, () => flushParent(...touched)),
+        );
+      }),
+    copy: (from, to) => copyFile(options, from, to),
+    setAttributes: (key, attributes, { follow }) =>
+      attempt("setattr", key, () => setAttributes(root, key, attributes, follow)),
+    symlink: (target, key) =>
+      settled("symlink", key, async () => {
+        const { path, info } = locate(root, key, "symlink", false);
+        if (info) throw new FsError({ reason: "AlreadyExists", op: "symlink", path: key });
+        if (target.startsWith("/")) {
+          throw new FsError({ reason: "Denied", op: "symlink", path: key });
+        }
+        fs.symlinkSync(target, path);
+        await flushParent(path);
+      }),
+    readlink: (key) =>
+      attempt("readlink", key, () => {
+        const { path, info } = existing("readlink", key, false);
+        if (!info?.isSymlink) {
+          throw new FsError({
+            reason: "Unsupported",
+            op: "readlink",
+            path: key,
+            detail: "no link",
+          });
+        }
+        const target = fs.readlinkSync(path);
+        // An absolute target names a path of the server, which is not the client's to know.
+        if (target.startsWith("/")) {
+          throw new FsError({ reason: "Denied", op: "readlink", path: key });
+        }
+        return target;
+      }),
+    hardLink: (from, to) =>
+      settled("link", from, async () => {
+        const source = existing("link", from, false);
+        if (!source.info?.isFile) {
+          throw new FsError({ reason: "Unsupported", op: "link", path: from });
+        }
+        const target = locate(root, to, "link", false);
+        if (target.info) throw new FsError({ reason: "AlreadyExists", op: "link", path: to });
+        Deno.linkSync(source.path, target.path);
+        await flushParent(target.path);
+      }),
+    realpath: (key) =>
+      attempt("realpath", key, () => keyOf(root, locate(root, key, "realpath", true).path)),
+    space: (key) =>
+      attempt("space", key, () => {
+        const volume = fs.statfsSync(existing("space", key, true).path);
+        return {
+          totalBytes: volume.blocks * volume.bsize,
+          freeBytes: volume.bavail * volume.bsize,
+          totalFiles: volume.files,
+          freeFiles: volume.ffree,
+        };
+      }),
+    sweep: () => sweepTree(root),
+  };
+};
+
+const openReader = (root: string, key: string): Effect.Effect<Reader, FsError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const { path, info } = locate(root, key, "open", true);
+        const refuse = (reason: FsError["reason"], detail?: string) =>
+          new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
+        if (!info) throw refuse("NotFound");
+        if (info.isDirectory) throw refuse("IsDirectory");
+        if (!info.isFile) throw refuse("Denied", "not a regular file");
+        const fd = openToRead(path);
+        try {
+          verifyOpen(root, key, "open", fd, true);
+          return { fd, entry: entryOf(nameOf(key), info) };
+        } catch (cause) {
+          closeQuietly(fd);
+          throw cause;
+        }
+      },
+      catch: toFsError("open", key),
+    }),
+    ({ fd }) => Effect.sync(() => closeQuietly(fd)),
+  ).pipe(Effect.map(({ fd, entry }) => {
+    const failed = toFsError("read", key);
+    return {
+      entry,
+      readAt: (offset, into) =>
+        readAt(fd, offset, into).catch((cause) => {
+          throw failed(cause);
+        }),
+    };
+  }));
+
+/** Answers the paths whose directories changed. Nothing can come between the check and the rename. */
+const renameNow = (root: string, from: string, to: string, replace: boolean): string[] => {
+  const source = locate(root, from, "rename", false);
+  if (!source.info) throw new FsError({ reason: "NotFound", op: "rename", path: from });
+  const target = locate(root, to, "rename", false);
+  if (target.info?.isDirectory || (target.info && !replace)) {
+    throw new FsError({ reason: "AlreadyExists", op: "rename", path: to });
+  }
+  if (target.info && source.info.isDirectory) {
+    throw new FsError({ reason: "NotDirectory", op: "rename", path: to });
+  }
+  Deno.renameSync(source.path, target.path);
+  return [source.path, target.path];
+};
+
+const copyFile = (
+  options: LocalOptions,
+  from: string,
+  to: string,
+): Effect.Effect<Entry, FsError> =>
+  Effect.scoped(Effect.gen(function* () {
+    const source = yield* openReader(options.root, from);
+    const writer = yield* openWriter(options, to, { mode: "replace" });
+    return yield* Effect.tryPromise({
+      try: async () => {
+        const buffer = new Uint8Array(256 * 1024);
+        for (let at = 0;;) {
+          const n = await source.readAt(at, buffer);
+          if (n === 0) return await writer.commit();
+          await writer.writeAt(at, buffer.subarray(0, n));
+          at += n;
+        }
+      },
+      catch: toFsError("copy", to),
+    });
+  }));

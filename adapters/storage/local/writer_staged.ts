@@ -1,0 +1,249 @@
+import * as fs from "node:fs";
+import { FsError } from "../../../src/errors.ts";
+import type { Attributes, Entry } from "../../../src/model/entry.ts";
+import type { Writer } from "../../../src/storage/storage.ts";
+import { dirOf, keyOf, nameOf, peek } from "./confine.ts";
+import {
+  closeQuietly,
+  disown,
+  dress,
+  dropTemp,
+  type LocalOptions,
+  openTemp,
+  openToRead,
+  publish,
+  type Temp,
+} from "./disk.ts";
+import { entryOf } from "./entry.ts";
+import { toFsError } from "./errors.ts";
+import { copyRange, readAt, syncDirectory, syncFile, writeAt } from "./io.ts";
+
+/** What a staged upload is about to become. */
+export interface Target {
+  readonly key: string;
+  /** Absolute path after links were followed. */
+  readonly path: string;
+  /** The file there at open, if any. */
+  readonly info: Deno.FileInfo | undefined;
+  /** Fail rather than replace. */
+  readonly exclusive: boolean;
+  readonly permissions?: number;
+}
+
+/**
+ * Writes to a temporary file beside the target, published by rename.
+ *
+ * With an old file to build on (`base`), the temporary file holds the content
+ * below `high`; above it the old bytes count up to `tail`, and they are copied
+ * when a write jumps over them or at commit.
+ */
+export class StagedWriter implements Writer {
+  readonly #options: LocalOptions;
+  readonly #target: Target;
+  readonly #temp: Temp;
+  readonly #base: number | undefined;
+  #tail = 0;
+  #high = 0;
+  /** End of the bytes that arrived without a gap from 0: what a cut upload may keep. */
+  #inOrder = 0;
+  #dirty = true;
+  #failed: FsError | undefined;
+  #done = false;
+  /** Writes wait for one another only while old content is being copied. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LocalOptions, target: Target, build: boolean) {
+    this.#options = options;
+    this.#target = target;
+    this.#temp = openTemp(options, target.path, keyOf(options.root, dirOf(target.path)));
+    try {
+      const old = target.info;
+      dress(options, this.#temp.fd, target.permissions ?? modeOf(old), 0o666);
+      if (old && Deno.uid() === 0 && old.uid !== null && old.gid !== null) {
+        fs.fchownSync(this.#temp.fd, old.uid, old.gid);
+      }
+      this.#base = build && old ? openToRead(target.path) : undefined;
+      if (this.#base !== undefined) this.#tail = fs.fstatSync(this.#base).size;
+    } catch (cause) {
+      dropTemp(this.#temp);
+      throw cause;
+    }
+  }
+
+  get size(): number {
+    return Math.max(this.#high, this.#tail);
+  }
+
+  get staged(): string {
+    return keyOf(this.#options.root, this.#temp.path);
+  }
+
+  writeAt(offset: number, chunk: Uint8Array): Promise<void> {
+    return this.#guard("write", async () => {
+      if (this.#base !== undefined) return await this.#inTurn(() => this.#put(offset, chunk));
+      await this.#put(offset, chunk);
+    });
+  }
+
+  readAt(offset: number, into: Uint8Array): Promise<number> {
+    return this.#guard(
+      "read",
+      () =>
+        this.#base === undefined
+          ? readAt(this.#temp.fd, offset, into)
+          : this.#inTurn(() => this.#readBoth(this.#base as number, offset, into)),
+    );
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#guard("truncate", () =>
+      this.#inTurn(async () => {
+        this.#tail = Math.min(this.#tail, size);
+        if (size > this.#high) await this.#fill(size);
+        fs.ftruncateSync(this.#temp.fd, size);
+        this.#high = size;
+        this.#inOrder = Math.min(this.#inOrder, size);
+        this.#dirty = true;
+      }));
+  }
+
+  sync(): Promise<void> {
+    return this.#guard("sync", () =>
+      this.#inTurn(async () => {
+        await this.#fill(this.#tail);
+        await this.#flush();
+      }));
+  }
+
+  commit(attributes?: Attributes): Promise<Entry> {
+    return this.#guard("commit", () =>
+      this.#inTurn(async () => {
+        await this.#fill(this.#tail);
+        return await this.#publish(this.#target.exclusive, attributes);
+      }));
+  }
+
+  keepPartial(): Promise<Entry> {
+    return this.#guard("commit", async () => {
+      if (this.#target.info || peek(this.#target.path)) {
+        throw new FsError({
+          reason: "Conflict",
+          op: "commit",
+          path: this.#target.key,
+          detail: "a part is not kept over an existing file",
+        });
+      }
+      fs.ftruncateSync(this.#temp.fd, this.#inOrder);
+      this.#high = this.#inOrder;
+      this.#dirty = true;
+      return await this.#publish(true);
+    });
+  }
+
+  /** Runs when the scope closes. */
+  release(): void {
+    if (this.#base !== undefined) closeQuietly(this.#base);
+    if (this.#done) closeQuietly(this.#temp.fd);
+    else dropTemp(this.#temp);
+    this.#done = true;
+  }
+
+  async #put(offset: number, chunk: Uint8Array): Promise<void> {
+    if (offset > this.#high) await this.#fill(Math.min(offset, this.#tail));
+    await writeAt(this.#temp.fd, offset, chunk);
+    const end = offset + chunk.length;
+    if (end > this.#high) this.#high = end;
+    if (offset <= this.#inOrder && end > this.#inOrder) this.#inOrder = end;
+    this.#dirty = true;
+  }
+
+  /** Copies old bytes so that the temporary file is right up to `end`. */
+  async #fill(end: number): Promise<void> {
+    if (this.#base === undefined || end <= this.#high) return;
+    const to = Math.min(end, this.#tail);
+    if (to <= this.#high) return;
+    const reached = await copyRange(this.#base, this.#temp.fd, this.#high, to);
+    if (reached < to) {
+      throw new FsError({
+        reason: "Conflict",
+        op: "write",
+        path: this.#target.key,
+        detail: "the old file shrank under the upload",
+      });
+    }
+    this.#high = to;
+    this.#dirty = true;
+  }
+
+  async #readBoth(base: number, offset: number, into: Uint8Array): Promise<number> {
+    if (offset < this.#high) {
+      return await readAt(
+        this.#temp.fd,
+        offset,
+        into.subarray(0, Math.min(into.length, this.#high - offset)),
+      );
+    }
+    const room = Math.max(0, Math.min(into.length, this.#tail - offset));
+    return room === 0 ? 0 : await readAt(base, offset, into.subarray(0, room));
+  }
+
+  async #flush(): Promise<void> {
+    if (!this.#options.fsync || !this.#dirty) return;
+    await syncFile(this.#temp.fd, this.#target.key);
+    this.#dirty = false;
+  }
+
+  async #publish(exclusive: boolean, attributes: Attributes = {}): Promise<Entry> {
+    const { fd, path } = this.#temp;
+    applyTo(fd, attributes);
+    await this.#flush();
+    publish(path, this.#target.path, exclusive);
+    this.#done = true;
+    disown(path);
+    if (this.#options.fsync) await syncDirectory(dirOf(this.#target.path));
+    return entryOf(nameOf(this.#target.path), Deno.lstatSync(this.#target.path));
+  }
+
+  #inTurn<A>(step: () => Promise<A>): Promise<A> {
+    const next = this.#turn.then(step);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+
+  /** A failed write or flush is final: what the kernel holds after it is not known (SECURITY 5). */
+  async #guard<A>(op: string, step: () => Promise<A>): Promise<A> {
+    if (this.#failed) throw this.#failed;
+    if (this.#done) {
+      throw new FsError({
+        reason: "Aborted",
+        op,
+        path: this.#target.key,
+        detail: "upload is over",
+      });
+    }
+    try {
+      return await step();
+    } catch (cause) {
+      const error = toFsError(op, this.#target.key)(cause);
+      if (op !== "read") this.#failed = error;
+      throw error;
+    }
+  }
+}
+
+/** Applies mode, owner and times to an open file. */
+export const applyTo = (fd: number, attributes: Attributes): void => {
+  const { mode, uid, gid, atime, mtime } = attributes;
+  if (uid !== undefined || gid !== undefined) {
+    const now = fs.fstatSync(fd);
+    fs.fchownSync(fd, uid ?? now.uid, gid ?? now.gid);
+  }
+  if (mode !== undefined) fs.fchmodSync(fd, mode & 0o7777);
+  if (atime !== undefined || mtime !== undefined) {
+    const now = fs.fstatSync(fd);
+    fs.futimesSync(fd, (atime ?? now.atimeMs) / 1000, (mtime ?? now.mtimeMs) / 1000);
+  }
+};
+
+const modeOf = (info: Deno.FileInfo | undefined): number | undefined =>
+  info?.mode === undefined || info.mode === null ? undefined : info.mode & 0o777;
