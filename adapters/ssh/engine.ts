@@ -1,6 +1,7 @@
 import type { Effect, Exit, Scope } from "effect";
 import type { Settings } from "../../src/config/config.ts";
 import type { ActorBusy } from "../../src/errors.ts";
+import type { User } from "../../src/model/user.ts";
 import type { Vfs } from "../../src/vfs/vfs.ts";
 import type { ByteChannel } from "./byte_channel.ts";
 
@@ -8,6 +9,8 @@ import type { ByteChannel } from "./byte_channel.ts";
 export interface EngineContext {
   readonly vfs: Vfs;
   readonly settings: Settings["sftpd"];
+  /** Who is logged in: what `~name` and a listing's owner names may show of them. */
+  readonly user?: Pick<User, "username" | "uid" | "gid">;
   /**
    * Runs one control operation (open, close, rename ...) as a message to the
    * session actor: one at a time, in order, bounded (ActorBusy when full). The

@@ -1,0 +1,130 @@
+import { Effect, ExecutionStrategy, Exit, Scope } from "effect";
+import { fault } from "../../../src/failpoint.ts";
+import type { OpenOptions } from "../../../src/vfs/vfs.ts";
+import { decodeAttributes, encodeAttributes } from "./attrs.ts";
+import { Encoder, statusPacket } from "./encoder.ts";
+import { type OpenFile, release } from "./handles.ts";
+import { code, openFlag, packet } from "./protocol.ts";
+import type { Session } from "./session.ts";
+import type { Handler } from "./table.ts";
+import { handlePacket } from "./transfer.ts";
+import { Turns } from "./turns.ts";
+
+export const success = (id: number): Uint8Array => statusPacket(id, code.ok, "Success");
+
+/** OPEN (section 6.3). */
+export const open: Handler = (session, id, body) => {
+  const raw = body.text();
+  const flags = body.u32();
+  const attributes = decodeAttributes(body);
+  if (session.refused(id, body)) return;
+  const has = (flag: number) => (flags & flag) !== 0;
+  const write = has(openFlag.write) || has(openFlag.append);
+  const create = has(openFlag.create);
+  if (!write && (create || has(openFlag.truncate))) {
+    return session.status(id, code.failure, "Creating or truncating needs write access");
+  }
+  const options: OpenOptions = {
+    // No access bit at all reads, as O_RDONLY is 0 for OpenSSH's server.
+    read: has(openFlag.read) || !write,
+    write,
+    append: has(openFlag.append),
+    create,
+    truncate: has(openFlag.truncate),
+    exclusive: create && has(openFlag.exclusive),
+    ...(Object.keys(attributes).length > 0 && { attributes }),
+  };
+  session.control(
+    id,
+    inSlot(session, id, (scope) =>
+      Effect.gen(function* () {
+        const path = yield* session.path(raw);
+        const act = fault("sftp.open", path);
+        if (act) return yield* Effect.die(new Error(`failpoint sftp.open ${act}`));
+        const handle = yield* Scope.extend(session.vfs.open(path, options), scope);
+        const turns = new Turns(options.append);
+        yield* Scope.addFinalizer(scope, settled(turns));
+        return { kind: "file", handle, turns, scope } satisfies OpenFile;
+      })),
+  );
+};
+
+/**
+ * Opens something in a scope of its own and a slot of the handle table;
+ * a failure gives both back.
+ */
+export const inSlot = <E>(
+  session: Session,
+  id: number,
+  make: (
+    scope: Scope.CloseableScope,
+  ) => Effect.Effect<Parameters<Session["handles"]["fill"]>[1], E>,
+): Effect.Effect<Uint8Array, E> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const slot = session.handles.reserve();
+      if (slot === undefined) {
+        const max = session.context.settings.max_handles;
+        return statusPacket(id, code.failure, `Too many open handles (the limit is ${max})`);
+      }
+      const scope = yield* Scope.fork(session.scope, sequential);
+      const exit = yield* Effect.exit(restore(make(scope)));
+      if (Exit.isSuccess(exit)) return handlePacket(id, session.handles.fill(slot, exit.value));
+      yield* Scope.close(scope, exit);
+      session.handles.free(slot);
+      return yield* Effect.failCause(exit.cause);
+    })
+  );
+
+const sequential = ExecutionStrategy.sequential;
+
+/**
+ * Waits, before the file is let go, for what still reads or writes it: a
+ * descriptor that is closed under a write may be another file's by then. The
+ * wait is bounded; a storage that hangs must not keep the session from ending.
+ */
+const settled = (turns: Turns): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    turns.stop();
+    return Effect.ignore(Effect.timeout(Effect.promise(() => turns.idle()), "10 seconds"));
+  });
+
+/**
+ * CLOSE (section 6.3). An upload is committed first; OK means that it is stored.
+ * The handle is gone whatever the answer.
+ */
+export const close: Handler = (session, id, body) => {
+  const raw = body.bytes();
+  if (session.refused(id, body)) return;
+  const taken = session.handles.take(raw);
+  if (!taken) return session.status(id, code.failure, "No such handle");
+  const { opened, index } = taken;
+  const done = Effect.andThen(release(opened), Effect.sync(() => session.handles.free(index)));
+  if (opened.kind === "directory") {
+    return session.control(id, Effect.as(done, success(id)));
+  }
+  session.control(id, Effect.as(Effect.ensuring(opened.handle.close(), done), success(id)), opened);
+};
+
+/** FSTAT (section 6.8). */
+export const fstat: Handler = (session, id, body) => {
+  const raw = body.bytes();
+  if (session.refused(id, body)) return;
+  const file = session.file(id, raw);
+  if (!file) return;
+  session.control(id, Effect.map(file.handle.stat(), (entry) => attrsPacket(id, entry)), file);
+};
+
+/** FSETSTAT (section 6.9). */
+export const fsetstat: Handler = (session, id, body) => {
+  const raw = body.bytes();
+  const attributes = decodeAttributes(body);
+  if (session.refused(id, body)) return;
+  const file = session.file(id, raw);
+  if (!file) return;
+  session.control(id, Effect.as(file.handle.setAttributes(attributes), success(id)), file);
+};
+
+/** ATTRS packet. */
+export const attrsPacket = (id: number, entry: Parameters<typeof encodeAttributes>[1]) =>
+  encodeAttributes(new Encoder(packet.attrs, id, 48), entry).finish();

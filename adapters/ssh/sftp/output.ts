@@ -1,0 +1,143 @@
+import type { ByteChannel } from "../byte_channel.ts";
+import type { Budget } from "./budget.ts";
+import { putU32 } from "./encoder.ts";
+import { code, limits, packet } from "./protocol.ts";
+
+const success = new TextEncoder().encode("Success");
+const okLength = 4 + 1 + 4 + 4 + 4 + success.length + 4;
+const nothing = new Uint8Array(0);
+
+/**
+ * Sends replies, one channel write at a time.
+ *
+ * Small replies are gathered in one buffer and leave together: at the end of
+ * the turn, or when the write before them is done. Large ones go as they are,
+ * without a copy. Every byte stays in the budget until the channel took it.
+ */
+export class Output {
+  #queue: Uint8Array[] = [];
+  #slab: Uint8Array = nothing;
+  #start = 0;
+  #end = 0;
+  #running = false;
+  #lost = false;
+  #idle: Array<() => void> = [];
+  #queued = 0;
+  #eased: Array<() => void> = [];
+
+  constructor(
+    private readonly channel: ByteChannel,
+    private readonly budget: Budget,
+    /** Told once when the connection does not take bytes any more. */
+    private readonly onLost: () => void,
+  ) {}
+
+  /** Queues one whole packet. The caller must not touch `bytes` afterwards. */
+  send(bytes: Uint8Array): void {
+    if (this.#lost) return;
+    this.#count(bytes.length);
+    if (bytes.length <= limits.smallReply) {
+      this.#room(bytes.length);
+      this.#slab.set(bytes, this.#end);
+      this.#end += bytes.length;
+    } else {
+      this.#seal();
+      this.#queue.push(bytes);
+    }
+    this.#kick();
+  }
+
+  /** STATUS OK, written straight into the shared buffer: the answer to every WRITE. */
+  ok(id: number): void {
+    if (this.#lost) return;
+    this.#count(okLength);
+    this.#room(okLength);
+    const slab = this.#slab;
+    const at = this.#end;
+    putU32(slab, at, okLength - 4);
+    slab[at + 4] = packet.status;
+    putU32(slab, at + 5, id);
+    putU32(slab, at + 9, code.ok);
+    putU32(slab, at + 13, success.length);
+    slab.set(success, at + 17);
+    putU32(slab, at + 17 + success.length, 0);
+    this.#end = at + okLength;
+    this.#kick();
+  }
+
+  /** True while replies pile up because the client does not read. */
+  get backedUp(): boolean {
+    return this.#queued > limits.heldLow;
+  }
+
+  /** Resolves when it is not `backedUp` any more, or the connection is lost. */
+  eased(): Promise<void> {
+    return this.backedUp ? new Promise((resolve) => this.#eased.push(resolve)) : Promise.resolve();
+  }
+
+  /** Resolves when everything queued so far was taken, or the connection is lost. */
+  drained(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Drops what is queued. */
+  stop(): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#queue = [];
+    this.#uncount(this.#queued);
+    this.#slab = nothing;
+    this.#start = this.#end = 0;
+  }
+
+  #room(bytes: number): void {
+    if (this.#end + bytes <= this.#slab.length) return;
+    this.#seal();
+    this.#slab = new Uint8Array(limits.slab);
+    this.#start = this.#end = 0;
+  }
+
+  #seal(): void {
+    if (this.#end === this.#start) return;
+    this.#queue.push(this.#slab.subarray(this.#start, this.#end));
+    this.#start = this.#end;
+  }
+
+  #count(bytes: number): void {
+    this.#queued += bytes;
+    this.budget.reserve(bytes);
+  }
+
+  #uncount(bytes: number): void {
+    this.#queued -= bytes;
+    this.budget.release(bytes);
+    if (!this.backedUp) { for (const resolve of this.#eased.splice(0)) resolve(); }
+  }
+
+  #kick(): void {
+    if (this.#running) return;
+    this.#running = true;
+    queueMicrotask(() => this.#pump());
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      for (;;) {
+        this.#seal();
+        const next = this.#queue.shift();
+        if (next === undefined) break;
+        await this.channel.write(next);
+        if (!this.#lost) this.#uncount(next.length);
+      }
+    } catch {
+      this.stop();
+      this.onLost();
+    }
+    this.#running = false;
+    // An idle session keeps no buffer.
+    this.#slab = nothing;
+    this.#start = this.#end = 0;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
