@@ -6,6 +6,9 @@ import { WireReader } from "./wire.ts";
 /** Least and most RSA modulus, in bits. More costs the server time with every signature. */
 const rsaBits = { least: 2048, most: 16384 } as const;
 
+/** Deno 2.9 loads no RSA key beyond this. */
+const nativeRsaBytes = 4096 / 8;
+
 const curves = {
   "ecdsa-sha2-nistp256": { name: "nistp256", jwk: "P-256", size: 32 },
   "ecdsa-sha2-nistp384": { name: "nistp384", jwk: "P-384", size: 48 },
@@ -20,13 +23,21 @@ export type KeyType =
   | "sk-ssh-ed25519@openssh.com"
   | "ssh-rsa";
 
+/** An RSA public key as numbers, and its length in bytes. */
+export interface RsaNumbers {
+  readonly modulus: bigint;
+  readonly exponent: bigint;
+  readonly length: number;
+}
+
 /** A public key that passed every check but the signature. */
 export interface PublicKey {
   readonly type: KeyType;
   readonly blob: Uint8Array;
-  readonly key: KeyObject;
-  /** RSA modulus in bytes; 0 for the others. */
-  readonly modulusLength: number;
+  /** Absent for RSA keys over 4096 bits, which the runtime cannot load. */
+  readonly key?: KeyObject;
+  /** RSA keys only. */
+  readonly rsa?: RsaNumbers;
   /** Security keys only: the application the key was made for. */
   readonly application?: string;
 }
@@ -88,13 +99,16 @@ export const parsePublicKey = (blob: Uint8Array): Either.Either<PublicKey, strin
   if (Either.isLeft(parsed)) return Either.left(parsed.left);
   const application = type.startsWith("sk-") ? read.text() : undefined;
   if (!read.done) return Either.left("the key is cut short or has bytes left over");
-  const key = toKeyObject(parsed.right.jwk);
-  if (!key) return Either.left("the key is not a valid key of its type");
+  const { jwk, rsa } = parsed.right;
+  const key = rsa && rsa.length > nativeRsaBytes ? undefined : toKeyObject(jwk);
+  if (!key && !(rsa && rsa.length > nativeRsaBytes)) {
+    return Either.left("the key is not a valid key of its type");
+  }
   return Either.right({
     type: type as KeyType,
     blob,
-    key,
-    modulusLength: parsed.right.modulusLength,
+    ...(key ? { key } : {}),
+    ...(rsa ? { rsa } : {}),
     ...(application === undefined ? {} : { application }),
   });
 };
@@ -123,7 +137,7 @@ const refusal = (type: string): string | undefined => {
 
 interface Material {
   readonly jwk: JsonWebKey;
-  readonly modulusLength: number;
+  readonly rsa?: RsaNumbers;
 }
 
 const readRsa = (read: WireReader): Either.Either<Material, string> => {
@@ -143,7 +157,8 @@ const readRsa = (read: WireReader): Either.Either<Material, string> => {
     return Either.left("the RSA key has an unsafe exponent or modulus");
   }
   const jwk = { kty: "RSA", n: base64url(modulus), e: base64url(exponent) };
-  return Either.right({ jwk, modulusLength: modulus.length });
+  const rsa = { modulus: toBigInt(modulus), exponent: toBigInt(exponent), length: modulus.length };
+  return Either.right({ jwk, rsa });
 };
 
 const readEd25519 = (read: WireReader): Either.Either<Material, string> => {
@@ -151,7 +166,6 @@ const readEd25519 = (read: WireReader): Either.Either<Material, string> => {
   if (point?.length !== 32) return Either.left("an ed25519 key has 32 bytes");
   return Either.right({
     jwk: { kty: "OKP", crv: "Ed25519", x: base64url(point) },
-    modulusLength: 0,
   });
 };
 
@@ -173,7 +187,6 @@ const readEcdsa = (
       x: base64url(point.subarray(1, 1 + curve.size)),
       y: base64url(point.subarray(1 + curve.size)),
     },
-    modulusLength: 0,
   });
 };
 
@@ -187,3 +200,5 @@ const toKeyObject = (jwk: JsonWebKey): KeyObject | undefined => {
 };
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
+
+const toBigInt = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
