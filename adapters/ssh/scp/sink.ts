@@ -177,17 +177,20 @@ const replacing = {
 /** Uploads below this size are not checked beforehand. */
 const largeFile = 1024 * 1024;
 
-/** Refuses a large file before it crosses the network in vain; the exact check is the quota's. */
+/**
+ * Refuses a large file before it crosses the network in vain; the exact check
+ * is the quota's, so every doubt lets the upload begin.
+ */
 const fits = (transfer: Transfer, path: VPath, size: number): Sunk<void> => {
   if (size < largeFile) return Effect.void;
   const { vfs } = transfer;
   return Effect.gen(function* () {
-    const replaced = yield* Effect.orElseSucceed(
-      Effect.map(transfer.control(vfs.stat(path)), (entry) => entry.size),
-      () => 0,
+    const replaced = yield* transfer.control(vfs.stat(path)).pipe(
+      Effect.map((entry) => entry.size),
+      Effect.catchIf((error) => isMissing(error), () => Effect.succeed(0)),
     );
-    const { freeBytes } = yield* transfer.control(vfs.available(parent(path)));
-    return freeBytes + replaced >= size;
+    const { freeBytes, totalBytes } = yield* transfer.control(vfs.available(parent(path)));
+    return totalBytes === 0 || freeBytes + replaced >= size;
   }).pipe(
     Effect.orElseSucceed(() => true),
     Effect.flatMap((enough) =>
@@ -195,6 +198,9 @@ const fits = (transfer: Transfer, path: VPath, size: number): Sunk<void> => {
     ),
   );
 };
+
+const isMissing = (error: Refusal): boolean =>
+  error._tag === "FsError" && error.reason === "NotFound";
 
 /** Creates a directory unless it is there (SCP-02). */
 const ensureDir = (transfer: Transfer, path: VPath): Sunk<void> => {
