@@ -1,6 +1,6 @@
 import { Effect } from "effect";
 import assert from "node:assert/strict";
-import { commandEngine } from "../../adapters/ssh/commands/commands.ts";
+import { commandEngine, commandProtocol } from "../../adapters/ssh/commands/commands.ts";
 import { it } from "../harness.ts";
 import { memoryVfs, tree } from "./memory_vfs.ts";
 import { allCommands, talk } from "./run.ts";
@@ -35,6 +35,13 @@ Deno.test("CMD-01: commandEngine() knows only enabled commands", () => {
   assert.ok(served("sluice-copy /a /b"));
   for (const line of ["md5sum", "cd", "scp -t .", "sluice-remove /a", "sh"]) {
     assert.ok(!served(line), line);
+  }
+});
+
+Deno.test("CMD-07: commandProtocol() tells scp from the other commands", () => {
+  assert.equal(commandProtocol("  'scp' -t ."), "SCP");
+  for (const line of ["md5sum scp", "scpx", "", "scp -t $(id)"]) {
+    assert.equal(commandProtocol(line), "SSH", line);
   }
 });
 

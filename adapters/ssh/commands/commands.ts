@@ -25,6 +25,10 @@ export const commandEngine = (line: string, settings: Settings["sftpd"]): Engine
   return command && builtin(line, command, words.slice(1));
 };
 
+/** The protocol that a served line's session and events are shown under (BEHAVIOUR CMD-07). */
+export const commandProtocol = (line: string): "SCP" | "SSH" =>
+  Option.exists(splitWords(line), ([name]) => name === "scp") ? "SCP" : "SSH";
+
 /** Names that one setting switches together: ours and the incumbent's (BEHAVIOUR CMD-04, CMD-05). */
 const aliases = [["sluice-copy", "sftpgo-copy"], ["sluice-remove", "sftpgo-remove"]];
 
