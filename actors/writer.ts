@@ -1,0 +1,129 @@
+import { Cause, Deferred, Effect, Exit, Layer, Queue } from "effect";
+import { sql } from "kysely";
+import { attempt, Database, type Db, whenFree, Writer } from "../src/catalog/database.ts";
+import { CatalogError } from "../src/errors.ts";
+import { fault } from "../src/failpoint.ts";
+import { supervise } from "./supervisor.ts";
+
+interface Request {
+  readonly op: string;
+  readonly work: (trx: Db) => Effect.Effect<unknown, CatalogError>;
+  readonly reply: Deferred.Deferred<unknown, CatalogError>;
+}
+
+/** Requests that may wait; a caller beyond that waits to be let in. */
+const capacity = 1024;
+/** Requests in one transaction. Local calls block the event loop, so this bounds the pause. */
+const most = 64;
+
+/**
+ * The one fiber that writes to the catalog.
+ *
+ * Everything queued at a moment goes into one transaction, each request behind
+ * a savepoint of its own, and all are answered after the commit. Closing the
+ * scope commits what is queued and then refuses newcomers with Unavailable.
+ */
+export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
+  Writer,
+  Effect.gen(function* () {
+    const { write } = yield* Database;
+    const box = yield* Queue.bounded<Request>(capacity);
+    const waiting = new Set<Request>();
+    let open = true;
+    const stopped = (op: string) =>
+      new CatalogError({ reason: "Unavailable", op, detail: "the catalog is closed" });
+
+    const answer = (batch: ReadonlyArray<Request>, exit: Exit.Exit<Results, CatalogError>) =>
+      Effect.forEach(batch, (request, i) =>
+        Deferred.done(
+          request.reply,
+          Exit.matchEffect(exit, {
+            onFailure: (cause) =>
+              Exit.failCause(
+                Cause.isInterruptedOnly(cause) ? Cause.fail(stopped(request.op)) : cause,
+              ),
+            onSuccess: (results) => results[i] ?? Exit.fail(stopped(request.op)),
+          }) as Exit.Exit<unknown, CatalogError>,
+        ), { discard: true });
+
+    const turn = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(Queue.takeBetween(box, 1, most)), (chunk) => {
+        const batch = [...chunk];
+        return restore(whenFree(transaction(write, batch))).pipe(
+          Effect.onExit((exit) => answer(batch, exit)),
+          Effect.catchAll((error) => Effect.logWarning("catalog write failed", error)),
+        );
+      })
+    );
+    const refuse = Effect.suspend(() => {
+      open = false;
+      return Effect.forEach([...waiting], (r) => Deferred.fail(r.reply, stopped(r.op)), {
+        discard: true,
+      });
+    });
+    const strategy = { restart: "permanent", max: 10, within: "1 minute" } as const;
+    yield* supervise("writer", strategy, Effect.forever(turn)).pipe(
+      Effect.catchAllCause((cause) => Effect.logFatal("the catalog writer has given up", cause)),
+      Effect.ensuring(refuse),
+      Effect.forkScoped,
+    );
+
+    const transact = <A>(op: string, work: (trx: Db) => Effect.Effect<A, CatalogError>) =>
+      Effect.gen(function* () {
+        if (!open) return yield* stopped(op);
+        const reply = yield* Deferred.make<unknown, CatalogError>();
+        const request = { op, work, reply };
+        waiting.add(request);
+        const done = Effect.andThen(Queue.offer(box, request), Deferred.await(reply));
+        return (yield* Effect.ensuring(
+          Effect.raceFirst(done, Deferred.await(reply)),
+          Effect.sync(() => waiting.delete(request)),
+        )) as A;
+      });
+    // Runs before the fiber above is stopped: what is queued gets its transaction.
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() =>
+        open
+          ? Effect.ignore(Effect.interruptible(transact("close", () => Effect.void)))
+          : Effect.void
+      )
+    );
+    return Writer.of({ transact });
+  }),
+);
+
+type Results = ReadonlyArray<Exit.Exit<unknown, CatalogError>>;
+
+/** Fails as a whole only when the transaction itself did, or the database was busy. */
+const transaction = (
+  db: Db,
+  batch: ReadonlyArray<Request>,
+): Effect.Effect<Results, CatalogError> =>
+  Effect.uninterruptible(Effect.gen(function* () {
+    const trx = yield* attempt("begin", () => db.startTransaction().execute());
+    const body = Effect.forEach(batch, (request) => guarded(trx, request, batch.length > 1));
+    const rollback = Effect.ignore(attempt("rollback", () => trx.rollback().execute()));
+    const results = yield* Effect.onError(body, () => rollback);
+    if (results.every(Exit.isFailure)) {
+      yield* rollback;
+      return results;
+    }
+    if (fault("catalog.commit") === "kill") Deno.kill(Deno.pid, "SIGKILL");
+    yield* Effect.onError(attempt("commit", () => trx.commit().execute()), () => rollback);
+    return results;
+  }));
+
+const guarded = (trx: Db, request: Request, shared: boolean) =>
+  Effect.gen(function* () {
+    const point = (command: ReturnType<typeof sql>) =>
+      shared ? attempt(request.op, () => command.execute(trx)) : Effect.void;
+    yield* point(sql`savepoint request`);
+    const exit = yield* Effect.exit(request.work(trx));
+    if (Exit.isFailure(exit)) {
+      const failure = Cause.failureOption(exit.cause);
+      if (failure._tag === "Some" && failure.value.reason === "Busy") return yield* failure.value;
+      yield* point(sql`rollback to request`);
+    }
+    yield* point(sql`release request`);
+    return exit;
+  });

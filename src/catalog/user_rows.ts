@@ -1,0 +1,51 @@
+import type { Effect } from "effect";
+import type { Selectable } from "kysely";
+import type { CatalogError } from "../errors.ts";
+import { User, type UserInput } from "../model/user.ts";
+import { readStored } from "./accounts.ts";
+import { exact, type UsersTable } from "./rows.ts";
+
+/** The columns that an operator's input decides. */
+export const toColumns = (input: UserInput) => ({
+  username: input.username,
+  status: input.status,
+  expiration_date: input.expiration_date,
+  quota_size: input.quota_size,
+  quota_files: input.quota_files,
+  settings: JSON.stringify(settingsOf(input)),
+});
+
+/** Everything without a column; a column's value is kept in one place only. */
+const settingsOf = (input: UserInput & { readonly password_hash?: string }) => {
+  const {
+    password_hash: _hash,
+    username: _username,
+    status: _status,
+    expiration_date: _expiration,
+    quota_size: _size,
+    quota_files: _files,
+    password: _password,
+    has_password: _has,
+    oidc_custom_fields: _oidc,
+    id: _id,
+    used_quota_size: _usedSize,
+    used_quota_files: _usedFiles,
+    last_quota_update: _update,
+    used_upload_data_transfer: _up,
+    used_download_data_transfer: _down,
+    created_at: _created,
+    updated_at: _updated,
+    last_login: _login,
+    first_upload: _firstUp,
+    first_download: _firstDown,
+    last_password_change: _change,
+    ...settings
+  } = input;
+  return settings;
+};
+
+export const fromRow = (row: Selectable<UsersTable>): Effect.Effect<User, CatalogError> => {
+  const { settings: _, totp_step: __, username, password_hash, ...numbers } = row;
+  const counters = Object.fromEntries(Object.entries(numbers).map(([k, v]) => [k, exact(v)]));
+  return readStored(User, "user", row, { username, password_hash, ...counters });
+};
