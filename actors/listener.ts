@@ -1,0 +1,263 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { Deferred, Effect, FiberSet, type Scope } from "effect";
+import { ConfigError } from "../src/errors.ts";
+import { fault } from "../src/failpoint.ts";
+import { type Refusal, Registry, type Seat } from "./registry.ts";
+import { supervise } from "./supervisor.ts";
+
+/** A connection that was admitted: the socket is ours to end, the seat already taken. */
+export interface Client {
+  readonly socket: Socket;
+  /** Without port; an IPv4-mapped IPv6 address is shown as IPv4. */
+  readonly ip: string;
+  readonly port: number;
+  readonly seat: Seat;
+  /** Unix milliseconds. */
+  readonly acceptedAt: number;
+}
+
+export interface ListenerOptions {
+  /** For logs and the registry: `SSH`, `FTP` ... */
+  readonly protocol: string;
+  /** Empty listens on all addresses. */
+  readonly address: string;
+  /** 0 picks a free one, which restarts keep. */
+  readonly port: number;
+  /** Where the setting came from, for the error when the address cannot be bound. */
+  readonly where: string;
+  /** Serves one client for as long as it runs; its failure or defect ends only that client. */
+  readonly serve: (client: Client) => Effect.Effect<void, never, Scope.Scope>;
+  /** What a client that is turned away reads before its connection is closed. */
+  readonly farewell?: (refusal: Refusal) => string;
+}
+
+/** Time to close politely before a socket is destroyed. */
+const LINGER = "1 second";
+const PROBE_EVERY = "1 second";
+const PROBE_TIMEOUT = 1000;
+const REBIND_EVERY = "250 millis";
+
+/**
+ * Listens on a TCP address and serves what connects, until the scope closes.
+ *
+ * Answers the bound address when the port accepts; fails when it cannot be
+ * bound. Afterwards it never gives up: a listener that dies, or that stops to
+ * accept (as after running out of descriptors), is bound to the same port again.
+ */
+export const listen = (
+  options: ListenerOptions,
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
+  Effect.gen(function* () {
+    const registry = yield* Registry;
+    const serveAll = yield* FiberSet.makeRuntime<never>();
+    const bound = yield* Deferred.make<number, ConfigError>();
+    const name = `${options.protocol} listener`;
+
+    const entered = (socket: Socket) => {
+      socket.on("error", () => {});
+      socket.setNoDelay(true);
+      const ip = plainAddress(socket.remoteAddress ?? "");
+      const child = admit(registry, options, socket, ip);
+      serveAll(
+        supervise(name, { restart: "temporary", max: 0, within: 0 }, child).pipe(
+          Effect.ignore,
+        ),
+      );
+    };
+
+    let port = options.port;
+    let first = true;
+    const life = Effect.gen(function* () {
+      const door = yield* openDoor(options, port, entered, first);
+      port = door.port;
+      first = false;
+      yield* Deferred.succeed(bound, port);
+      yield* Effect.raceFirst(Deferred.await(door.broken), watch(door, options.address, port));
+    });
+    const strategy = { restart: "transient", max: 1_000_000, within: "5 seconds" } as const;
+    yield* Effect.forkScoped(
+      supervise(
+        name,
+        strategy,
+        Effect.catchTag(life, "ConfigError", (error) =>
+          first ? Deferred.fail(bound, error) : Effect.fail(error)),
+      ),
+    );
+    return formatAddress(options.address, yield* Deferred.await(bound));
+  });
+
+/** `::ffff:192.0.2.1` is `192.0.2.1`; a scope identifier goes. */
+export const plainAddress = (address: string): string =>
+  address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "").replace(/%.*$/, "");
+
+const formatAddress = (address: string, port: number): string => {
+  const host = address === "" ? "[::]" : address.includes(":") ? `[${address}]` : address;
+  return `${host}:${port}`;
+};
+
+/** One child of the listener: takes a seat, serves, and closes the socket whatever happens. */
+const admit = (
+  registry: Registry["Type"],
+  options: ListenerOptions,
+  socket: Socket,
+  ip: string,
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* Effect.addFinalizer(() => farewell(socket));
+    const seat = yield* registry.admit({ ip, protocol: options.protocol });
+    yield* options.serve({
+      socket,
+      ip,
+      port: socket.remotePort ?? 0,
+      seat,
+      acceptedAt: Date.now(),
+    });
+  }).pipe(
+    Effect.catchTag("Refused", ({ refusal }) =>
+      Effect.zipRight(
+        Effect.sync(() => {
+          if (socket.writable) socket.end(options.farewell?.(refusal) ?? "");
+        }),
+        Effect.logDebug("connection refused").pipe(
+          Effect.annotateLogs({ protocol: options.protocol, ip, refusal }),
+        ),
+      )),
+  );
+
+/** Sends what is queued, then end; a client that keeps its side open is cut after a second. */
+const farewell = (socket: Socket): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    if (socket.destroyed) return resume(Effect.void);
+    socket.once("close", () => resume(Effect.void));
+    socket.resume();
+    socket.end();
+  }).pipe(
+    Effect.timeoutOption(LINGER),
+    Effect.ensuring(Effect.sync(() => socket.destroy())),
+    Effect.asVoid,
+  );
+
+interface Door {
+  readonly port: number;
+  /** Fails when the server reports an error, closes, or a failpoint kills it. */
+  readonly broken: Deferred.Deferred<never, Error>;
+  /** Connects to itself; whether the connection was accepted. */
+  readonly probe: (host: string) => Promise<boolean>;
+}
+
+/** A bound server socket. Binding anew after a failure is tried until it works. */
+const openDoor = (
+  options: ListenerOptions,
+  port: number,
+  entered: (socket: Socket) => void,
+  first: boolean,
+): Effect.Effect<Door, ConfigError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const broken = yield* Deferred.make<never, Error>();
+    const break_ = (error: Error) => Deferred.unsafeDone(broken, Effect.fail(error));
+    const probes = { ports: new Set<number>(), pending: undefined as Promise<void> | undefined };
+    const accepted = (socket: Socket) => {
+      if (probes.ports.delete(socket.remotePort ?? -1)) return socket.destroy();
+      if (fault("listener.connection") === "die") {
+        socket.destroy();
+        return break_(new Error("failpoint listener.connection"));
+      }
+      entered(socket);
+    };
+    const server = createServer({ pauseOnConnect: false }, (socket) => {
+      // A probe's own port is known only once it is connected.
+      if (probes.pending) probes.pending.then(() => accepted(socket));
+      else accepted(socket);
+    });
+    const bind = bindOnce(server, options, port);
+    yield* Effect.acquireRelease(
+      first
+        ? bind
+        : Effect.retry(bind, { while: () => Effect.as(Effect.sleep(REBIND_EVERY), true) }),
+      () => Effect.sync(() => server.close()),
+    );
+    server.on("error", break_);
+    server.on("close", () => break_(new Error("the server socket closed")));
+    const address = server.address();
+    const boundPort = typeof address === "object" && address ? address.port : port;
+    return {
+      port: boundPort,
+      broken,
+      probe: (host) => {
+        const result = knock(host, boundPort, probes.ports);
+        const settled = result.connected.finally(() => {
+          probes.pending = undefined;
+        });
+        probes.pending = settled;
+        return result.accepted;
+      },
+    };
+  });
+
+const bindOnce = (
+  server: Server,
+  options: ListenerOptions,
+  port: number,
+): Effect.Effect<void, ConfigError> =>
+  Effect.async<void, ConfigError>((resume) => {
+    const failed = (error: Error & { code?: string }) => {
+      const what = `cannot listen on ${formatAddress(options.address, port)}: ${
+        BIND_ERRORS[error.code ?? ""] ?? error.message
+      }`;
+      resume(Effect.fail(new ConfigError({ problems: [{ where: options.where, what }] })));
+    };
+    server.once("error", failed);
+    server.listen({ port, ...(options.address ? { host: options.address } : {}) }, () => {
+      server.off("error", failed);
+      resume(Effect.void);
+    });
+  });
+
+const BIND_ERRORS: Record<string, string> = {
+  EADDRINUSE: "the port is taken; stop what uses it or choose another",
+  EACCES: "not allowed; choose a port above 1023 or grant the right to bind it",
+  EADDRNOTAVAIL: "this machine does not have that address",
+};
+
+/** Fails when the port does not accept any more although the server seems to listen. */
+const watch = (door: Door, address: string, port: number): Effect.Effect<never, Error> => {
+  const host = address === "" || address === "::" || address === "0.0.0.0"
+    ? address === "0.0.0.0" ? "127.0.0.1" : "localhost"
+    : address;
+  return Effect.gen(function* () {
+    yield* Effect.sleep(PROBE_EVERY);
+    if (!(yield* Effect.promise(() => door.probe(host)))) {
+      return yield* Effect.fail(new Error(`port ${port} does not accept connections`));
+    }
+  }).pipe(Effect.forever);
+};
+
+/** One connection to ourselves: `connected` settles either way, `accepted` when the other end acted. */
+const knock = (host: string, port: number, ports: Set<number>) => {
+  const socket = connect({ host, port });
+  let local: number | undefined;
+  const connected = new Promise<void>((resolve) => {
+    socket.once("connect", () => {
+      local = socket.localPort;
+      if (local !== undefined) ports.add(local);
+      resolve();
+    });
+    socket.once("close", () => resolve());
+    setTimeout(resolve, PROBE_TIMEOUT).unref();
+  });
+  const accepted = new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), PROBE_TIMEOUT);
+    const done = () => {
+      clearTimeout(timer);
+      resolve(local !== undefined && !ports.has(local));
+    };
+    socket.on("error", () => {});
+    socket.once("end", done);
+    socket.once("close", done);
+    socket.resume();
+  }).finally(() => {
+    if (local !== undefined) ports.delete(local);
+    socket.destroy();
+  });
+  return { connected, accepted };
+};

@@ -1,0 +1,277 @@
+import { Effect } from "effect";
+import type { Budget } from "./budget.ts";
+import type { ByteChannel } from "./byte_channel.ts";
+import { Malformed, Message, packet } from "./wire.ts";
+
+/** Largest payload of a data packet, either way: what every client takes (RFC 4253 section 6.1). */
+export const MAX_DATA = 32 * 1024;
+/** Output that one channel may queue while its client keeps the window shut. */
+const MAX_QUEUED = 1024 * 1024;
+const MAX_UINT32 = 0xffffffff;
+
+/** What a channel uses of its connection. */
+export interface ChannelLink {
+  readonly budget: Budget;
+  readonly send: (payload: Uint8Array) => void;
+  readonly sendData: (channel: number, parts: ReadonlyArray<Uint8Array>, length: number) => void;
+  /** Both sides have closed: forget the channel. */
+  readonly gone: (local: number) => void;
+}
+
+/**
+ * One session channel (RFC 4254 section 5) as a {@linkcode ByteChannel}.
+ *
+ * The window is given back only for what the engine has read. Data beyond the
+ * window throws {@linkcode Malformed}, which ends the connection (SECURITY.md
+ * 3.1 item 18). Every pending promise settles when the connection goes (19).
+ */
+export class SshChannel implements ByteChannel {
+  readonly local: number;
+  readonly remote: number;
+  /** An engine has been started on this channel. */
+  started = false;
+  readonly #link: ChannelLink;
+  readonly #window: number;
+  readonly #maxPacket: number;
+
+  #inbound: Uint8Array[] = [];
+  #inWindow: number;
+  #consumed = 0;
+  #inputEnded = false;
+  #reader:
+    | { resolve: (chunk: Uint8Array | undefined) => void; reject: (e: Error) => void }
+    | undefined;
+
+  #outbound: Array<{ bytes: Uint8Array; extended: boolean }> = [];
+  #queued = 0;
+  #outWindow: number;
+  #scheduled = false;
+  #blocked: Array<{ resolve: () => void; reject: (e: Error) => void }> = [];
+
+  /** Nothing can be written any more: the channel is closed, or the connection gone. */
+  #lost: Error | undefined;
+  #dropped = false;
+  #sentClose = false;
+  #gotClose = false;
+  #ending: { status: number | undefined; done: Array<() => void> } | undefined;
+
+  constructor(
+    link: ChannelLink,
+    ids: { local: number; remote: number },
+    size: { window: number; outWindow: number; maxPacket: number },
+  ) {
+    this.#link = link;
+    this.local = ids.local;
+    this.remote = ids.remote;
+    this.#window = size.window;
+    this.#inWindow = size.window;
+    this.#outWindow = size.outWindow;
+    this.#maxPacket = Math.min(size.maxPacket, MAX_DATA);
+  }
+
+  get backlog(): number {
+    return this.#link.budget.bytes;
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    const chunk = this.#inbound.shift();
+    if (chunk) {
+      this.#refill(chunk.length);
+      return Promise.resolve(chunk);
+    }
+    if (this.#lost && this.#dropped) return refused(this.#lost);
+    if (this.#inputEnded) return Promise.resolve(undefined);
+    if (this.#reader) return refused(new Error("a read is already pending"));
+    return handled(
+      new Promise((resolve, reject) => {
+        this.#reader = { resolve, reject };
+      }),
+    );
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#push(bytes, false);
+  }
+
+  writeError(bytes: Uint8Array): Promise<void> {
+    return this.#push(bytes, true);
+  }
+
+  close(exitStatus?: number): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (this.#lost || this.#sentClose) return resume(Effect.void);
+      this.#ending ??= { status: exitStatus, done: [] };
+      this.#ending.done.push(() => resume(Effect.void));
+      this.#pump();
+    });
+  }
+
+  /** The client sent `data`. */
+  receive(data: Uint8Array): void {
+    if (data.length > this.#inWindow) throw new Malformed("data beyond the channel's window");
+    this.#inWindow -= data.length;
+    if (this.#inputEnded) throw new Malformed("data after the end of the channel's input");
+    if (data.length === 0) return;
+    if (this.#sentClose) return;
+    if (!this.started) return this.#refill(data.length);
+    const reader = this.#reader;
+    if (reader) {
+      this.#reader = undefined;
+      this.#refill(data.length);
+      reader.resolve(data);
+    } else {
+      this.#inbound.push(data);
+    }
+  }
+
+  /** Extended data has no meaning towards a server: it is counted and dropped. */
+  receiveExtended(length: number): void {
+    if (length > this.#inWindow) throw new Malformed("data beyond the channel's window");
+    this.#inWindow -= length;
+    this.#refill(length);
+  }
+
+  receiveEof(): void {
+    this.#inputEnded = true;
+    this.#reader?.resolve(undefined);
+    this.#reader = undefined;
+  }
+
+  receiveClose(): void {
+    if (this.#gotClose) throw new Malformed("channel closed twice");
+    this.#gotClose = true;
+    this.receiveEof();
+    if (!this.#sentClose) this.#sendClose();
+    this.#abandon(new Error("the client closed the channel"));
+    this.#link.gone(this.local);
+  }
+
+  adjust(bytes: number): void {
+    this.#outWindow += bytes;
+    if (this.#outWindow > MAX_UINT32) throw new Malformed("window larger than 2^32-1");
+    this.#schedule();
+  }
+
+  /** The connection is gone. */
+  lose(error: Error): void {
+    this.#inputEnded = true;
+    this.#dropped = true;
+    this.#inbound = [];
+    this.#abandon(error);
+    this.#reader?.reject(error);
+    this.#reader = undefined;
+  }
+
+  #push(bytes: Uint8Array, extended: boolean): Promise<void> {
+    if (this.#lost) return refused(this.#lost);
+    if (this.#ending || this.#sentClose) return refused(new Error("the channel is closed"));
+    if (bytes.length > 0) {
+      this.#outbound.push({ bytes, extended });
+      this.#queued += bytes.length;
+      this.#link.budget.take(bytes.length);
+      this.#schedule();
+    }
+    if (this.#queued > MAX_QUEUED) {
+      return handled(new Promise((resolve, reject) => this.#blocked.push({ resolve, reject })));
+    }
+    return this.#link.budget.full ? handled(this.#link.budget.room()) : DONE;
+  }
+
+  /** Many small answers written in one turn share packets. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#lost) return;
+    while (this.#outbound.length > 0 && this.#outWindow > 0) {
+      const limit = Math.min(this.#maxPacket, this.#outWindow);
+      const extended = this.#outbound[0]?.extended === true;
+      const parts: Uint8Array[] = [];
+      let length = 0;
+      while (length < limit) {
+        const head = this.#outbound[0];
+        if (!head || head.extended !== extended) break;
+        const room = limit - length;
+        if (head.bytes.length <= room) {
+          parts.push(head.bytes);
+          length += head.bytes.length;
+          this.#outbound.shift();
+        } else {
+          parts.push(head.bytes.subarray(0, room));
+          head.bytes = head.bytes.subarray(room);
+          length += room;
+        }
+      }
+      this.#outWindow -= length;
+      this.#queued -= length;
+      if (extended) this.#sendExtended(parts);
+      else this.#link.sendData(this.remote, parts, length);
+      this.#link.budget.give(length);
+    }
+    if (this.#queued <= MAX_QUEUED / 2 && this.#blocked.length > 0) {
+      const blocked = this.#blocked;
+      this.#blocked = [];
+      for (const { resolve, reject } of blocked) this.#link.budget.room().then(resolve, reject);
+    }
+    if (this.#ending && this.#outbound.length === 0) this.#finish();
+  }
+
+  #sendExtended(parts: ReadonlyArray<Uint8Array>): void {
+    for (const part of parts) {
+      this.#link.send(packet(Message.ChannelExtendedData, this.remote, 1, part));
+    }
+  }
+
+  #finish(): void {
+    const ending = this.#ending;
+    if (!ending || this.#sentClose) return;
+    if (ending.status !== undefined) {
+      const name = "exit-status";
+      this.#link.send(packet(Message.ChannelRequest, this.remote, name, false, ending.status));
+    }
+    this.#link.send(packet(Message.ChannelEof, this.remote));
+    this.#sendClose();
+    this.#inbound = [];
+    for (const done of ending.done) done();
+  }
+
+  #sendClose(): void {
+    this.#sentClose = true;
+    this.#link.send(packet(Message.ChannelClose, this.remote));
+  }
+
+  #refill(bytes: number): void {
+    this.#consumed += bytes;
+    if (this.#consumed < this.#window / 2 || this.#inputEnded || this.#lost) return;
+    this.#inWindow += this.#consumed;
+    this.#link.send(packet(Message.ChannelWindowAdjust, this.remote, this.#consumed));
+    this.#consumed = 0;
+  }
+
+  #abandon(error: Error): void {
+    if (this.#lost) return;
+    this.#lost = error;
+    this.#link.budget.give(this.#queued);
+    this.#queued = 0;
+    this.#outbound = [];
+    const blocked = this.#blocked;
+    this.#blocked = [];
+    for (const { reject } of blocked) reject(error);
+    for (const done of this.#ending?.done ?? []) done();
+  }
+}
+
+const DONE = Promise.resolve();
+
+/** An engine that dropped the promise must not end the process with an unhandled rejection. */
+const handled = <A>(promise: Promise<A>): Promise<A> => {
+  promise.catch(() => {});
+  return promise;
+};
+const refused = (error: Error): Promise<never> => handled(Promise.reject(error));

@@ -1,0 +1,430 @@
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { Budget, HIGH, LOW } from "./budget.ts";
+import { MAX_DATA, SshChannel } from "./channel.ts";
+import { type HostKey, type Negotiated, type Transport, transport } from "./patches.ts";
+import { RekeyPolicy } from "./rekey.ts";
+import { Fields, Malformed, Message, packet, Reason } from "./wire.ts";
+
+/** Window of the first channel; further ones share as much again, so that input stays bounded. */
+const WINDOW = 1024 * 1024;
+/** Before login: more than any honest client sends (keys, certificates, a few tries). */
+const MAX_EARLY_BYTES = 1024 * 1024;
+const MAX_EARLY_PACKETS = 2000;
+/** Encrypted output is given to the socket in pieces of about this size. */
+const FLUSH = 256 * 1024;
+
+export interface ConnectionOptions {
+  readonly ident: string;
+  readonly hostKeys: ReadonlyMap<string, { readonly key: HostKey; readonly plain: string }>;
+  readonly algorithms: {
+    readonly kex: ReadonlyArray<string>;
+    readonly serverHostKey: ReadonlyArray<string>;
+    readonly cipher: ReadonlyArray<string>;
+    readonly mac: ReadonlyArray<string>;
+  };
+  readonly signatureAlgorithms: ReadonlyArray<string>;
+  readonly rekeyBytes: number;
+  readonly rekeySeconds: number;
+  readonly maxChannels: number;
+  /** Runs parsing of a connection that is still shaking hands, in turn with the others. */
+  readonly handshakes: (job: () => void) => void;
+}
+
+/** What the layers above do with a connection. Called from the packet loop; must not block. */
+export interface ConnectionEvents {
+  readonly ident: (line: string) => void;
+  readonly negotiated: (algorithms: Negotiated) => void;
+  /** A packet of the authentication protocol (RFC 4252), before login. */
+  readonly auth: (type: number, fields: Fields, payload: Buffer) => void;
+  /** Whether a channel may be opened now. */
+  readonly channel: () => boolean;
+  /** A request to run something; answers by `reply`, once, later. */
+  readonly request: (
+    channel: SshChannel,
+    kind: "subsystem" | "exec",
+    what: string,
+    reply: (accepted: boolean) => void,
+  ) => void;
+  readonly activity: () => void;
+  /** The connection is gone, for whatever reason. Called once. */
+  readonly closed: (why: string) => void;
+}
+
+/**
+ * The server side of one SSH connection: ssh2's packet layer below, our own
+ * connection protocol (RFC 4254) here, the login in `auth.ts`.
+ *
+ * Plain callbacks, no Effect: this is the per-packet path. Whatever a client
+ * sends, the worst that happens is `closed`.
+ */
+export class Connection {
+  readonly budget = new Budget();
+  /** Milliseconds of the last packet from the client. */
+  lastPacket: number;
+  readonly #socket: Socket;
+  readonly #events: ConnectionEvents;
+  readonly #options: ConnectionOptions;
+  readonly #transport: Transport;
+  readonly #rekey: RekeyPolicy;
+  readonly #channels = new Map<number, SshChannel>();
+  #nextChannel = 0;
+  #state: "exchange" | "auth" | "ready" | "closed" = "exchange";
+  #serviceAccepted = false;
+  #noMoreSessions = false;
+  #early = { bytes: 0, packets: 0 };
+  #out: Buffer[] = [];
+  #outBytes = 0;
+  #flushing = false;
+  #held = 0;
+  #paused = false;
+  #banner: string;
+
+  constructor(
+    socket: Socket,
+    options: ConnectionOptions,
+    events: ConnectionEvents,
+    banner: string,
+    now: number,
+  ) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#events = events;
+    this.#banner = banner;
+    this.lastPacket = now;
+    this.#rekey = new RekeyPolicy(options.rekeyBytes, options.rekeySeconds, now);
+    this.#transport = transport({
+      ident: options.ident,
+      hostKeys: options.hostKeys,
+      algorithms: options.algorithms,
+      signatureAlgorithms: options.signatureAlgorithms,
+      onWrite: (data) => this.#queue(data),
+      onIdent: (line) => events.ident(line),
+      onHandshake: (negotiated) => this.#handshaken(negotiated),
+      onKexInit: () => {
+        if (!this.#rekey.admit(Date.now(), this.#transport.exchanging)) {
+          this.disconnect(Reason.ProtocolError, "too many key exchanges");
+        }
+      },
+      onPacket: (type, payload) => this.#packet(type, payload),
+      onError: (error) => this.#end(error.message),
+    });
+    socket.on("data", (chunk: Buffer) => this.#data(chunk));
+    socket.on("error", (error: Error) => this.#end(`socket: ${error.message}`));
+    socket.on("end", () => this.#end("the client went away"));
+    socket.on("close", () => this.#end("the connection was lost"));
+    socket.on("drain", () => this.#resume());
+    this.#transport.start();
+  }
+
+  get ready(): boolean {
+    return this.#state === "ready";
+  }
+  get handshaken(): boolean {
+    return this.#state !== "exchange";
+  }
+  get open(): boolean {
+    return this.#state !== "closed";
+  }
+  get sessionId(): Buffer {
+    return this.#transport.sessionId;
+  }
+  get channels(): number {
+    return this.#channels.size;
+  }
+
+  send(payload: Uint8Array): void {
+    if (this.#state === "closed") return;
+    this.#hold(payload.length);
+    this.#transport.send(payload);
+  }
+
+  /** The login succeeded: channels may be opened from now on. */
+  loggedIn(): void {
+    if (this.#state !== "auth") return;
+    this.#state = "ready";
+    this.send(packet(Message.AuthSuccess));
+  }
+
+  /** Probes a silent client (RFC 4254 section 4); any packet of it is an answer. */
+  probe(): void {
+    this.send(packet(Message.GlobalRequest, "keepalive@openssh.com", true));
+  }
+
+  /** Starts a key exchange when one is due. */
+  tick(now: number): void {
+    if (this.#state !== "closed" && this.handshaken && this.#rekey.due(now)) {
+      this.#transport.rekey();
+    }
+  }
+
+  /** Says why, and ends the connection. */
+  disconnect(reason: number, why: string): void {
+    if (this.#state === "closed") return;
+    this.#transport.disconnect(reason, why);
+    this.#end(why);
+  }
+
+  /** Ends the connection at once, without a word. */
+  destroy(): void {
+    this.#end("closed");
+    this.#socket.destroy();
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#state === "closed") return;
+    if (this.#state !== "exchange") return this.#feed(chunk);
+    this.#socket.pause();
+    this.#options.handshakes(() => {
+      if (this.#state === "closed") return;
+      this.#feed(chunk);
+      if (!this.#paused) this.#socket.resume();
+    });
+  }
+
+  #feed(chunk: Buffer): void {
+    try {
+      if (this.#state !== "ready") {
+        this.#early.bytes += chunk.length;
+        if (this.#early.bytes > MAX_EARLY_BYTES) throw new Malformed("too much before login");
+      }
+      this.#rekey.count(chunk.length);
+      this.#transport.feed(chunk);
+      if (this.handshaken && this.#rekey.due(Date.now())) this.#transport.rekey();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      try {
+        this.disconnect(Reason.ProtocolError, why);
+      } catch {
+        this.#end(why);
+      }
+    }
+  }
+
+  #handshaken(negotiated: Negotiated): void {
+    this.#rekey.done(Date.now());
+    this.budget.give(this.#held);
+    this.#held = 0;
+    if (this.#state !== "exchange") return;
+    this.#state = "auth";
+    this.#events.negotiated(negotiated);
+  }
+
+  #packet(type: number, payload: Buffer): void {
+    this.lastPacket = Date.now();
+    const fields = new Fields(payload, 1);
+    if (this.#state === "auth") {
+      if (++this.#early.packets > MAX_EARLY_PACKETS) throw new Malformed("too much before login");
+      return this.#beforeLogin(type, fields, payload);
+    }
+    if (type < 80) return this.#transportPacket(type, fields);
+    this.#connectionPacket(type, fields);
+  }
+
+  #beforeLogin(type: number, fields: Fields, payload: Buffer): void {
+    if (type === Message.ServiceRequest) return this.#service(fields.text());
+    if (type < 50) return this.#transportPacket(type, fields);
+    const authentication = type === Message.AuthRequest || type === Message.AuthInfoResponse;
+    if (!authentication || !this.#serviceAccepted) {
+      return this.disconnect(Reason.ProtocolError, `message ${type} before login`);
+    }
+    this.#events.auth(type, fields, payload);
+  }
+
+  #service(name: string): void {
+    if (name !== "ssh-userauth" || this.#serviceAccepted) {
+      return this.disconnect(Reason.ServiceNotAvailable, "no such service");
+    }
+    this.#serviceAccepted = true;
+    this.send(packet(Message.ServiceAccept, name));
+    if (this.#banner) this.send(packet(Message.AuthBanner, this.#banner, ""));
+    this.#banner = "";
+  }
+
+  #transportPacket(type: number, fields: Fields): void {
+    switch (type) {
+      case Message.Disconnect:
+        return this.#end(`the client disconnected (${fields.uint32()})`);
+      case Message.Ignore:
+      case Message.Debug:
+      case Message.Unimplemented:
+      case Message.ExtInfo:
+        return;
+      case Message.AuthRequest:
+        // RFC 4252 section 5.1: requests after the success are to be ignored.
+        if (this.#state === "ready") return;
+    }
+    if (type >= 50) return this.disconnect(Reason.ProtocolError, `unexpected message ${type}`);
+    this.send(packet(Message.Unimplemented, this.#transport.sequence));
+  }
+
+  #connectionPacket(type: number, fields: Fields): void {
+    switch (type) {
+      case Message.GlobalRequest:
+        return this.#global(fields);
+      case Message.RequestSuccess:
+      case Message.RequestFailure:
+        return;
+      case Message.ChannelOpen:
+        return this.#open(fields);
+    }
+    if (type < Message.ChannelWindowAdjust || type > Message.ChannelFailure) {
+      return this.send(packet(Message.Unimplemented, this.#transport.sequence));
+    }
+    const channel = this.#channels.get(fields.uint32());
+    if (!channel) throw new Malformed(`message ${type} for an unknown channel`);
+    switch (type) {
+      case Message.ChannelData:
+        this.#events.activity();
+        return channel.receive(fields.string());
+      case Message.ChannelWindowAdjust:
+        return channel.adjust(fields.uint32());
+      case Message.ChannelExtendedData:
+        fields.uint32();
+        return channel.receiveExtended(fields.string().length);
+      case Message.ChannelEof:
+        return channel.receiveEof();
+      case Message.ChannelClose:
+        return channel.receiveClose();
+      case Message.ChannelRequest:
+        this.#events.activity();
+        return this.#request(channel, fields);
+    }
+  }
+
+  #global(fields: Fields): void {
+    const name = fields.string().toString("latin1");
+    const wantReply = fields.flag();
+    const stop = name === "no-more-sessions@openssh.com";
+    if (stop) this.#noMoreSessions = true;
+    if (wantReply) this.send(packet(stop ? Message.RequestSuccess : Message.RequestFailure));
+  }
+
+  #open(fields: Fields): void {
+    const type = fields.string().toString("latin1");
+    const remote = fields.uint32();
+    const outWindow = fields.uint32();
+    const maxPacket = fields.uint32();
+    const refuse = (code: number, why: string) =>
+      this.send(packet(Message.ChannelOpenFailure, remote, code, why, ""));
+    if (type !== "session") {
+      // RFC 4254 section 5.1: 1 is prohibited (we know it and refuse), 3 an unknown type.
+      return refuse(FORWARDING.has(type) ? 1 : 3, "only session channels are served");
+    }
+    if (this.#noMoreSessions || !this.#events.channel()) return refuse(1, "no more sessions");
+    if (this.#channels.size >= this.#options.maxChannels) return refuse(4, "too many channels");
+    if (maxPacket < 1) return refuse(4, "no room for data");
+    const share = Math.floor(WINDOW / Math.max(1, this.#options.maxChannels));
+    const window = this.#channels.size === 0 ? WINDOW : Math.max(MAX_DATA, share);
+    const local = this.#nextChannel++;
+    const channel = new SshChannel(
+      {
+        budget: this.budget,
+        send: (payload) => this.send(payload),
+        sendData: (id, parts, length) => {
+          this.#events.activity();
+          this.#hold(length);
+          this.#transport.sendData(id, parts, length);
+        },
+        gone: (id) => this.#channels.delete(id),
+      },
+      { local, remote },
+      { window, outWindow, maxPacket },
+    );
+    this.#channels.set(local, channel);
+    this.send(packet(Message.ChannelOpenConfirmation, remote, local, window, MAX_DATA));
+  }
+
+  #request(channel: SshChannel, fields: Fields): void {
+    const type = fields.string().toString("latin1");
+    const wantReply = fields.flag();
+    let answered = false;
+    const reply = (accepted: boolean) => {
+      if (answered) return;
+      answered = true;
+      if (!accepted) channel.started = false;
+      if (!wantReply) return;
+      this.send(packet(accepted ? Message.ChannelSuccess : Message.ChannelFailure, channel.remote));
+    };
+    if ((type !== "subsystem" && type !== "exec") || channel.started) return reply(false);
+    let what: string;
+    try {
+      what = fields.text();
+    } catch {
+      // SSH-03: a malformed payload is declined; the connection goes on.
+      return reply(false);
+    }
+    channel.started = true;
+    this.#events.request(channel, type, what, reply);
+  }
+
+  /** What is sent during a key exchange waits in ssh2, and counts until it is over. */
+  #hold(bytes: number): void {
+    if (!this.#transport.exchanging) return;
+    this.#held += bytes;
+    this.budget.take(bytes);
+  }
+
+  #queue(data: Buffer): void {
+    this.#out.push(data);
+    this.#outBytes += data.length;
+    this.budget.take(data.length);
+    this.#rekey.count(data.length);
+    if (this.#outBytes >= FLUSH) return this.#flush();
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#outBytes === 0) return;
+    const bytes = this.#outBytes;
+    const whole = this.#out.length === 1 && this.#out[0]
+      ? this.#out[0]
+      : Buffer.concat(this.#out, bytes);
+    this.#out = [];
+    this.#outBytes = 0;
+    if (!this.#socket.writable) return this.budget.give(bytes);
+    this.#socket.write(whole, () => {
+      this.budget.give(bytes);
+      this.#resume();
+    });
+    // Answers that nobody waits for (window adjusts, failures) must not pile up either.
+    if (!this.#paused && this.budget.bytes > 2 * HIGH && this.#state !== "closed") {
+      this.#paused = true;
+      this.#socket.pause();
+    }
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.budget.bytes >= LOW || this.#state === "closed") return;
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  #end(why: string): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#flush();
+    this.#transport.destroy();
+    const error = new Error(why);
+    this.budget.lose(error);
+    for (const channel of this.#channels.values()) channel.lose(error);
+    this.#channels.clear();
+    this.#socket.end();
+    this.#events.closed(why);
+  }
+}
+
+const FORWARDING = new Set([
+  "direct-tcpip",
+  "forwarded-tcpip",
+  "x11",
+  "direct-streamlocal@openssh.com",
+  "forwarded-streamlocal@openssh.com",
+  "auth-agent@openssh.com",
+  "tun@openssh.com",
+]);
