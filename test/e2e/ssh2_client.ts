@@ -22,6 +22,8 @@ export interface Channel extends Duplex {
   readonly stderr: Duplex;
   readonly incoming: { readonly id: number };
   readonly outgoing: { readonly id: number; readonly state: string };
+  /** Called in order with whether a channel request failed. */
+  readonly _callbacks: Array<(failed: boolean) => void>;
   close(): void;
   eof(): void;
 }
