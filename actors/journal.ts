@@ -5,7 +5,6 @@ import type { Event, NewEvent } from "../src/events/event.ts";
 import { deleteIntent, insertIntent, leftBehind } from "../src/events/intents.ts";
 import {
   type EventFilter,
-  type Intent,
   Journal,
   type Prepared,
   type QuotaDelta,

@@ -41,8 +41,9 @@ export const backup = (db: Db, local: boolean, file: string): Effect.Effect<void
 export const restore = (file: string, target: string): Effect.Effect<void, CatalogError> =>
   Effect.gen(function* () {
     const draft = `${target}.restore-${Deno.pid}`;
+    const sound = `${target}.sound-${Deno.pid}`;
     const remove = Effect.sync(() => {
-      for (const f of [draft, ...companionsOf(draft)]) fs.rmSync(f, { force: true });
+      for (const f of [draft, ...companionsOf(draft), sound]) fs.rmSync(f, { force: true });
     });
     yield* files("restore", () => {
       if (!fs.existsSync(file)) throw new Error(`there is no file ${file}`);
@@ -51,14 +52,15 @@ export const restore = (file: string, target: string): Effect.Effect<void, Catal
       fs.chmodSync(draft, 0o600);
     });
     yield* Effect.gen(function* () {
-      yield* verify(draft, file);
+      yield* verify(draft, file, sound);
       yield* files("restore", () => {
-        syncPath(draft);
+        fs.chmodSync(sound, 0o600);
+        syncPath(sound);
         // A log that belongs to the old content would be applied to the new one. From here to the
         // rename the marker makes a start fail rather than begin with nothing.
         mark(target);
         for (const f of companionsOf(target)) fs.rmSync(f, { force: true });
-        fs.renameSync(draft, target);
+        fs.renameSync(sound, target);
         syncPath(dirname(target));
       });
     }).pipe(Effect.ensuring(remove));
@@ -74,7 +76,8 @@ export const integrity = (db: Db): Effect.Effect<ReadonlyArray<string>, CatalogE
     ({ rows }) => rows.map((row) => row.integrity_check).filter((text) => text !== "ok"),
   );
 
-const verify = (draft: string, shown: string): Effect.Effect<void, CatalogError> =>
+/** Checks `draft`, called `shown` in messages, and writes what it holds to the new file `sound`. */
+const verify = (draft: string, shown: string, sound: string): Effect.Effect<void, CatalogError> =>
   Effect.scoped(Effect.gen(function* () {
     yield* condition(draft);
     const db = yield* connection({ kind: "file", file: draft }, "full");
@@ -91,8 +94,8 @@ const verify = (draft: string, shown: string): Effect.Effect<void, CatalogError>
         "NewerSchema",
       );
     }
-    // All into the one file that is about to be moved.
-    yield* attempt("restore", () => sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db));
+    // A new file: this process may hold a connection to the draft for longer (see open.ts).
+    yield* attempt("restore", () => sql`VACUUM INTO ${sound}`.execute(db));
   })).pipe(
     Effect.mapError((e) =>
       e.reason === "Corrupt" && e.op !== "restore"

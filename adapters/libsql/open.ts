@@ -72,8 +72,16 @@ export const connection = (
       },
       catch: (cause) => toCatalogError("open", cause),
     })),
-    (db) => Effect.promise(() => db.destroy()),
+    (db) => Effect.promise(() => close(db, place)),
   );
+
+/** Empties the log before closing: the native library may not close before the process ends. */
+const close = async (db: Db, place: Place): Promise<void> => {
+  if (place.kind === "file") {
+    await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db).catch(() => undefined);
+  }
+  await db.destroy();
+};
 
 const clientOf = (place: Place): Client => {
   if (place.kind === "remote") {
@@ -97,15 +105,16 @@ const prepareFile = (
     if (found === "new") {
       // Complete under another name first: whatever ends this process, no half-made database is left.
       const draft = `${file}.new-${Deno.pid}`;
-      const remove = Effect.sync(() => {
-        for (const f of [draft, `${draft}-wal`, `${draft}-shm`]) fs.rmSync(f, { force: true });
-      });
+      const remove = Effect.sync(() => fs.rmSync(draft, { force: true }));
       yield* onDisk(file, Effect.sync(() => fs.mkdirSync(dirname(file), { recursive: true })));
       yield* remove;
+      // The native library closes a connection only when its statements are collected, and SQLite
+      // names the index file of all connections of a process to one inode after the first. So no
+      // connection of ours may ever have had the file under the draft's name.
       const make = Effect.scoped(Effect.gen(function* () {
-        const db = yield* connect({ kind: "file", file: draft });
+        const db = yield* connect({ kind: "memory" });
         yield* migrate(db);
-        yield* attempt("create", () => sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db));
+        yield* attempt("create", () => sql`VACUUM INTO ${draft}`.execute(db));
       }));
       const publish = Effect.sync(() => {
         fs.chmodSync(draft, 0o600);
