@@ -42,6 +42,24 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
   /** Applies a change that needs no reservation: delete, truncate, tree removal. */
   readonly adjust: (user: User, delta: Usage) => Effect.Effect<void>;
   readonly usage: (user: User) => Effect.Effect<Usage>;
+  /** What uploads in progress hold on top of the usage. */
+  readonly held: (user: User) => Effect.Effect<Usage>;
+  /**
+   * Runs `change`, which touches files and then settles or adjusts what it did:
+   * a scan that overlaps it would count half of it, and so counts again.
+   */
+  readonly during: <A, E, R>(
+    user: User,
+    change: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E, R>;
   /** Replaces the counters by what a scan counted, in memory and in the catalog. */
   readonly set: (username: string, usage: Usage) => Effect.Effect<void, CatalogError>;
+  /**
+   * Runs `count` and sets what it answers; counts again when files were
+   * committed meanwhile, and gives up with Busy. Uploads in progress go on.
+   */
+  readonly recount: (
+    user: User,
+    count: Effect.Effect<Usage, FsError>,
+  ) => Effect.Effect<Usage, FsError | CatalogError>;
 }>() {}

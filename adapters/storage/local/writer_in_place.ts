@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
 import type { Writer } from "../../../src/storage/storage.ts";
-import { dirOf, nameOf } from "./confine.ts";
+import { dirOf, nameOf, peek } from "./confine.ts";
 import { closeQuietly, type LocalOptions } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
@@ -61,7 +61,7 @@ export class InPlaceWriter implements Writer {
       applyTo(this.#fd, attributes);
       await this.#flush();
       if (this.#options.fsync && !this.#target.info) await syncDirectory(dirOf(this.#target.path));
-      return entryOf(nameOf(this.#target.path), Deno.lstatSync(this.#target.path));
+      return this.#entry();
     });
   }
 
@@ -71,13 +71,38 @@ export class InPlaceWriter implements Writer {
       if (this.#inOrder < this.#size) fs.ftruncateSync(this.#fd, this.#inOrder);
       this.#size = this.#inOrder;
       await this.#flush();
-      return entryOf(nameOf(this.#target.path), Deno.lstatSync(this.#target.path));
+      return this.#entry();
     });
+  }
+
+  /** Takes back what was appended, without failing. */
+  cut(size: number): void {
+    try {
+      if (fs.fstatSync(this.#fd).size > size) fs.ftruncateSync(this.#fd, size);
+    } catch {
+      // The upload failed for a reason that was told already.
+    }
   }
 
   release(): void {
     if (!this.#closed) closeQuietly(this.#fd);
     this.#closed = true;
+  }
+
+  /** What is at the path, which must still be this file: it may have been removed or replaced meanwhile. */
+  #entry(): Entry {
+    const { path, key } = this.#target;
+    const info = peek(path);
+    const mine = fs.fstatSync(this.#fd);
+    if (info?.ino !== mine.ino || info.dev !== mine.dev) {
+      throw new FsError({
+        reason: "Conflict",
+        op: "commit",
+        path: key,
+        detail: "the file was removed or replaced while it was open",
+      });
+    }
+    return entryOf(nameOf(path), info);
   }
 
   async #flush(): Promise<void> {
@@ -149,6 +174,8 @@ export class UpdateWriter implements Writer {
   }
 
   release(): void {
+    // Once it overwrote, the upload is one change: what it had appended before goes with the rest.
+    if (this.#staged?.published === false) this.#place.cut(this.#base);
     this.#staged?.release();
     this.#place.release();
   }

@@ -74,6 +74,10 @@ export class StagedWriter implements Writer {
     return Math.max(this.#high, this.#tail);
   }
 
+  get published(): boolean {
+    return this.#done;
+  }
+
   get staged(): string {
     return keyOf(this.#options.root, this.#temp.path);
   }

@@ -1,0 +1,182 @@
+import { Effect } from "effect";
+import type { Settings } from "../config/config.ts";
+import { FsError, type FsReason } from "../errors.ts";
+import type { EventAction, NewEvent } from "../events/event.ts";
+import type { Intent, Journal } from "../events/journal.ts";
+import type { Users } from "../catalog/catalog.ts";
+import type { Principal } from "../model/session.ts";
+import type { User } from "../model/user.ts";
+import { isStagedName } from "../storage/staged.ts";
+import { components, type VPath } from "../vpath.ts";
+import type { PathLocks } from "./locks.ts";
+import type { Mounts, Spot } from "./mounts.ts";
+import { type Patterns, patternsOf } from "./patterns.ts";
+import {
+  type Operation,
+  operations,
+  type Permissions,
+  permissionsOf,
+  type Rule,
+} from "./policy.ts";
+import type { Quota, Usage } from "./quota.ts";
+import type { Uploads } from "./uploads.ts";
+import type { TransferObserver } from "./vfs.ts";
+
+/** What all sessions of the process share. */
+export interface Services {
+  readonly common: Settings["common"];
+  readonly quota: typeof Quota.Service;
+  readonly journal: typeof Journal.Service;
+  readonly users: typeof Users.Service;
+  readonly uploads: Uploads;
+  readonly locks: PathLocks;
+}
+
+/** What one change did: facts for the event, and what it moved in the usage. */
+export interface Outcome {
+  readonly facts?: Partial<NewEvent>;
+  readonly usage?: Usage;
+}
+
+const nothing: Usage = { bytes: 0, files: 0 };
+
+/** One session's rights, and the steps that every operation takes: check, locate, do, journal. */
+export class Access {
+  readonly permissions: Permissions;
+  readonly patterns: Patterns;
+
+  constructor(
+    readonly services: Services,
+    readonly user: User,
+    readonly principal: Principal,
+    readonly mounts: Mounts,
+    readonly observer: TransferObserver | undefined,
+  ) {
+    this.permissions = permissionsOf(user);
+    this.patterns = patternsOf(user);
+  }
+
+  /** Fails with Denied, or NotFound where the name is hidden, unless `operation` may be done on `path`. */
+  check(
+    operation: Operation,
+    path: VPath,
+    side: "source" | "target" = "source",
+  ): Effect.Effect<void, FsError> {
+    const { patterns, writes }: Rule = operations[operation];
+    const verdict = this.patterns.verdict(path);
+    if (verdict === "hide") return this.fail("NotFound", operation, path);
+    if (components(path).some(isStagedName)) {
+      return this.fail(writes ? "Denied" : "NotFound", operation, path, "the name is reserved");
+    }
+    if (!this.permissions.allows(operation, path, side)) {
+      return this.fail("Denied", operation, path);
+    }
+    if (patterns && verdict === "deny") {
+      return this.fail("Denied", operation, path, "the name is not allowed here");
+    }
+    return Effect.void;
+  }
+
+  /** {@linkcode check} as a question. */
+  may(operation: Operation, path: VPath, side: "source" | "target" = "source"): boolean {
+    return this.permissions.allows(operation, path, side) &&
+      (!operations[operation].patterns || this.patterns.verdict(path) === "allow");
+  }
+
+  /** Whether a recursive operation on `path` has to look at every entry (BEHAVIOUR PERM-21). */
+  hasRulesBelow(path: VPath): boolean {
+    return this.permissions.anyBelow(path) || this.patterns.anyBelow(path);
+  }
+
+  at(path: VPath): Spot {
+    return this.mounts.locate(path);
+  }
+
+  fail(
+    reason: FsReason,
+    op: string,
+    path: VPath,
+    detail?: string,
+  ): Effect.Effect<never, FsError> {
+    return Effect.fail(new FsError({ reason, op, path, ...(detail ? { detail } : {}) }));
+  }
+
+  /** Runs `body` holding the locks of these places. */
+  locked<A, E, R>(
+    spots: ReadonlyArray<Spot>,
+    body: Effect.Effect<A, E, R>,
+  ): Effect.Effect<A, E, R> {
+    return this.services.locks.with(
+      spots.map(({ storage, key }) => `${storage.identity}\0${key}`),
+      body,
+    );
+  }
+
+  event(action: EventAction, path: VPath, more: Partial<NewEvent> = {}): NewEvent {
+    const { username, ip, protocol, sessionId } = this.principal;
+    return {
+      action,
+      status: 1,
+      username,
+      ip,
+      protocol,
+      session_id: sessionId,
+      virtual_path: path,
+      ...more,
+    };
+  }
+
+  /**
+   * Does `change` between a durable intention and its settlement.
+   *
+   * A crash in between is resolved at the next start by looking at the storage
+   * (recovery.ts). Cannot be interrupted. A failure of `change` forgets the
+   * intention and journals the failure.
+   */
+  journalled<A>(
+    event: NewEvent,
+    intent: Omit<Intent, "username">,
+    expected: Usage,
+    change: Effect.Effect<A, FsError>,
+    outcome: (done: A) => Outcome,
+    settle: (usage: Usage) => Effect.Effect<void> = (usage) =>
+      this.services.quota.adjust(this.user, usage),
+  ): Effect.Effect<A, FsError> {
+    const { journal, quota } = this.services;
+    const { username } = this.user;
+    const started = Date.now();
+    const path = event.virtual_path ?? "";
+    const run = Effect.gen(this, function* () {
+      const prepared = yield* journal.prepare(event, { ...intent, username }, {
+        username,
+        ...expected,
+      }).pipe(
+        Effect.mapError((cause) =>
+          new FsError({
+            reason: "Unavailable",
+            op: event.action,
+            path,
+            detail: "the journal cannot be written",
+            cause,
+          })
+        ),
+      );
+      const done = yield* Effect.tapErrorCause(change, () => prepared.cancel());
+      const { facts = {}, usage = nothing } = outcome(done);
+      yield* settle(usage);
+      yield* prepared.settle({ elapsed: Date.now() - started, ...facts }, { username, ...usage });
+      return done;
+    });
+    return Effect.uninterruptible(quota.during(this.user, run));
+  }
+
+  /** Journals that an operation failed; the failure itself goes on. */
+  recordFailure(event: NewEvent) {
+    return (error: FsError): Effect.Effect<void> =>
+      this.services.journal.record({
+        ...event,
+        status: error.reason === "QuotaExceeded" || error.reason === "TooLarge" ? 3 : 2,
+        message: error.detail ?? error.reason,
+      });
+  }
+}

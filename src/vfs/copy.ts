@@ -1,0 +1,127 @@
+import { Effect } from "effect";
+import type { FsError } from "../errors.ts";
+import { basename, child, parent, type VPath } from "../vpath.ts";
+import type { Access } from "./access.ts";
+import { mkdir } from "./change.ts";
+import { entryIfAny, nested } from "./look.ts";
+import { promised } from "./promised.ts";
+import { walk } from "./walk.ts";
+
+const piece = 256 * 1024;
+
+/**
+ * Copies a file or a tree (BEHAVIOUR FS-09): onto an existing directory, or a
+ * target that ended with `/`, means into it. Directories on both sides are
+ * merged, missing parents made, special files left out; one event a file.
+ * Every file is published whole or not at all.
+ */
+export const copy = (
+  access: Access,
+  from: VPath,
+  wanted: VPath,
+  options: { readonly intoSlash?: boolean } = {},
+): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
+    yield* access.check("copy", from);
+    const { storage, key } = access.at(from);
+    const source = yield* storage.lstat(key);
+    const there = yield* entryIfAny(access, wanted, true);
+    const to = there?.kind === "dir" || options.intoSlash ? child(wanted, basename(from)) : wanted;
+    if (from === "/" || nested(from, to)) {
+      return yield* access.fail("Unsupported", "copy", from, "source and target are nested");
+    }
+    if (source.kind !== "file" && source.kind !== "dir") {
+      return yield* access.fail(
+        "Unsupported",
+        "copy",
+        from,
+        "only files and directories are copied",
+      );
+    }
+    yield* access.check("copy", to, "target");
+    yield* makeParents(access, parent(to));
+    if (source.kind === "file") return yield* copyFile(access, from, to);
+
+    const moved = (path: VPath) => (to + path.slice(from.length)) as VPath;
+    yield* merge(access, to);
+    yield* walk(access, from, {
+      leaf: (path, entry) =>
+        entry.kind !== "file"
+          ? Effect.void
+          : Effect.andThen(access.check("copy", path), copyFile(access, path, moved(path))),
+      enter: (path) => Effect.andThen(access.check("copy", path), merge(access, moved(path))),
+      leave: () => Effect.void,
+    });
+  });
+
+const makeParents = (access: Access, dir: VPath): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
+    if (dir === "/" || (yield* entryIfAny(access, dir, true))) return;
+    yield* makeParents(access, parent(dir));
+    yield* mkdir(access, dir);
+  });
+
+/** Makes a directory of the copy, or takes the one that is there. */
+const merge = (access: Access, dir: VPath): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
+    yield* access.check("copy", dir, "target");
+    const there = yield* entryIfAny(access, dir, true);
+    if (there?.kind === "dir") return;
+    if (there) return yield* access.fail("NotDirectory", "copy", dir);
+    yield* access.check("copy_dir", dir, "target");
+    yield* mkdir(access, dir);
+  });
+
+const copyFile = (access: Access, from: VPath, to: VPath): Effect.Effect<void, FsError> => {
+  const { quota, uploads } = access.services;
+  const event = access.event("copy", from, { virtual_target_path: to });
+  const target = access.at(to);
+  return Effect.scoped(Effect.gen(function* () {
+    yield* access.check("copy", to, "target");
+    const existing = yield* entryIfAny(access, to, true);
+    if (existing?.kind === "dir") return yield* access.fail("IsDirectory", "copy", to);
+    if (existing) yield* access.check("replace", to, "target");
+    const source = access.at(from);
+    const reader = yield* source.storage.reader(source.key);
+    const lease = yield* Effect.acquireRelease(
+      quota.reserve(access.user, to, existing?.size),
+      (taken) => Effect.sync(() => taken.release()),
+    );
+    const writer = yield* target.storage.writer(target.key, { mode: "replace" });
+    const buffer = new Uint8Array(piece);
+    for (let at = 0;;) {
+      const n = yield* promised(() => reader.readAt(at, buffer), "copy", from);
+      if (n === 0) break;
+      if (!lease.grow(at + n)) {
+        return yield* access.fail("QuotaExceeded", "copy", to, "disk quota exceeded");
+      }
+      yield* promised(() => writer.writeAt(at, buffer.subarray(0, n)), "copy", to);
+      at += n;
+      yield* Effect.yieldNow();
+    }
+    yield* promised(() => writer.sync(), "copy", to);
+    yield* access.locked(
+      [target],
+      Effect.gen(function* () {
+        const now = yield* entryIfAny(access, to, true);
+        const old = uploads.counted(target.storage.identity, target.key, now?.size);
+        const { size, staged } = writer;
+        const usage = { bytes: size - (old ?? 0), files: old === undefined ? 1 : 0 };
+        yield* access.journalled(
+          { ...event, file_size: size },
+          staged === undefined
+            ? { kind: "extend", key: target.key }
+            : { kind: "publish", key: target.key, staged },
+          usage,
+          promised(() => writer.commit(), "copy", to),
+          () => ({ usage }),
+          (delta) =>
+            Effect.sync(() => {
+              lease.settle(delta);
+              uploads.recount(target.storage.identity, target.key, size);
+            }),
+        );
+      }),
+    );
+  })).pipe(Effect.tapError(access.recordFailure(event)));
+};

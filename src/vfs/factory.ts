@@ -1,0 +1,94 @@
+import { Effect, Layer } from "effect";
+import { Users } from "../catalog/catalog.ts";
+import { Config } from "../config/config.ts";
+import { Journal } from "../events/journal.ts";
+import type { Principal } from "../model/session.ts";
+import type { User } from "../model/user.ts";
+import { Storages } from "../storage/storages.ts";
+import type { Storage } from "../storage/storage.ts";
+import { lineage, parseClientPath, root, type VPath } from "../vpath.ts";
+import { Access, type Services } from "./access.ts";
+import { setAttributes } from "./attributes.ts";
+import { hardLink, mkdir, remove, rmdir, symlink } from "./change.ts";
+import { checksum } from "./checksum.ts";
+import { copy } from "./copy.ts";
+import { PathLocks } from "./locks.ts";
+import { available, list, readlink, realpath, stat } from "./look.ts";
+import { Mounts } from "./mounts.ts";
+import { open } from "./open.ts";
+import { Quota } from "./quota.ts";
+import { removeTree } from "./remove_tree.ts";
+import { rename } from "./rename.ts";
+import { Uploads } from "./uploads.ts";
+import { type TransferObserver, type Vfs, VfsFactory } from "./vfs.ts";
+
+/** The VFS over the process's storages; uploads in progress and path locks are shared by all sessions. */
+export const vfsFactory: Layer.Layer<
+  VfsFactory,
+  never,
+  Config | Storages | Quota | Journal | Users
+> = Layer.effect(
+  VfsFactory,
+  Effect.gen(function* () {
+    const storages = yield* Storages;
+    const services: Services = {
+      common: (yield* Config).common,
+      quota: yield* Quota,
+      journal: yield* Journal,
+      users: yield* Users,
+      uploads: new Uploads(),
+      locks: new PathLocks(),
+    };
+    return VfsFactory.of({
+      forSession: (user: User, principal: Principal, observer?: TransferObserver) =>
+        Effect.gen(function* () {
+          const storage = yield* storages.forUser(user);
+          const start = user.filters.start_directory;
+          const home = start === "" ? root : yield* parseClientPath(start, root, "login");
+          if (!user.filters.disable_fs_checks) yield* makeDirectories(storage, home);
+          const mounts = new Mounts([{ path: root, storage }]);
+          return view(new Access(services, user, principal, mounts, observer), home);
+        }),
+    });
+  }),
+);
+
+/** The start directory is made at login (BEHAVIOUR USER-32, AUTH-19). */
+const makeDirectories = (storage: Storage, home: VPath) =>
+  Effect.forEach(
+    lineage(home).reverse().filter((dir) => dir !== "/"),
+    (dir) =>
+      Effect.catchIf(
+        Effect.asVoid(storage.stat(dir)),
+        (e) => e.reason === "NotFound",
+        () => storage.mkdir(dir),
+      ),
+    { discard: true },
+  );
+
+const view = (access: Access, home: VPath): Vfs => ({
+  home,
+  resolve: (raw, base = home) => parseClientPath(raw, base),
+  stat: (path) => stat(access, path, true),
+  lstat: (path) => stat(access, path, false),
+  list: (path) => list(access, path),
+  open: (path, options) => open(access, path, options),
+  mkdir: (path, attributes) => mkdir(access, path, attributes),
+  remove: (path) => remove(access, path),
+  rmdir: (path) => rmdir(access, path),
+  removeTree: (path) => removeTree(access, path),
+  rename: (from, to, options) => rename(access, from, to, options),
+  copy: (from, to, options) => copy(access, from, to, options),
+  setAttributes: (path, attributes, options) =>
+    setAttributes(access, path, attributes, options?.follow ?? true),
+  symlink: (target, link) => symlink(access, target, link),
+  hardLink: (from, to) => hardLink(access, from, to),
+  readlink: (path) => readlink(access, path),
+  realpath: (path) => realpath(access, home, path),
+  available: (path) => available(access, path),
+  checksum: (path, algorithm, range) => checksum(access, path, algorithm, range),
+  recordCommand: (command, { ok, elapsed }) =>
+    access.services.journal.record({
+      ...access.event("ssh_cmd", root, { status: ok ? 1 : 2, ssh_cmd: command, elapsed }),
+    }),
+});

@@ -1,0 +1,130 @@
+import { Effect, Either, Stream } from "effect";
+import { FsError } from "../errors.ts";
+import type { Entry } from "../model/entry.ts";
+import { child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
+import type { Access } from "./access.ts";
+import type { Available } from "./vfs.ts";
+
+const TB = 1024 ** 4;
+/** What the incumbent answers when nothing limits and nothing is known (BEHAVIOUR QUOTA-13). */
+const boundless = { bytes: 8 * TB, files: 1_000_000 };
+
+/** Attributes of one path; an upload in progress shows with what it received (SFTP-09). */
+export const stat = (access: Access, path: VPath, follow: boolean): Effect.Effect<Entry, FsError> =>
+  Effect.gen(function* () {
+    yield* access.check(follow ? "stat" : "lstat", path);
+    return yield* entryAt(access, path, follow);
+  });
+
+/** The same without asking for permission. */
+export const entryAt = (
+  access: Access,
+  path: VPath,
+  follow: boolean,
+): Effect.Effect<Entry, FsError> =>
+  Effect.gen(function* () {
+    const { storage, key } = access.at(path);
+    const found = yield* Effect.either(follow ? storage.stat(key) : storage.lstat(key));
+    const stored = Either.isRight(found) ? found.right : undefined;
+    if (Either.isLeft(found) && found.left.reason !== "NotFound") return yield* found.left;
+    const entry = access.services.uploads.overlay(storage.identity, key, stored);
+    return entry ?? (yield* access.fail("NotFound", "stat", path));
+  });
+
+/** As {@linkcode entryAt}, undefined when there is nothing. */
+export const entryIfAny = (
+  access: Access,
+  path: VPath,
+  follow: boolean,
+): Effect.Effect<Entry | undefined, FsError> => {
+  const { storage, key } = access.at(path);
+  const found: Effect.Effect<Entry | undefined, FsError> = follow
+    ? storage.stat(key)
+    : storage.lstat(key);
+  return Effect.catchIf(found, (e) => e.reason === "NotFound", () => Effect.succeed(undefined));
+};
+
+export const list = (access: Access, path: VPath): Stream.Stream<Entry, FsError> => {
+  const { storage, key } = access.at(path);
+  return Stream.unwrap(Effect.as(
+    access.check("list", path),
+    Stream.filter(
+      storage.list(key),
+      (entry) => access.patterns.verdict(child(path, entry.name)) !== "hide",
+    ),
+  ));
+};
+
+/**
+ * Resolves links. The start directory and `/` answer themselves without any
+ * right: clients ask for their directory first, upload-only users as well, and
+ * the answer tells nothing that is on the disk.
+ */
+export const realpath = (
+  access: Access,
+  home: VPath,
+  path: VPath,
+): Effect.Effect<VPath, FsError> =>
+  Effect.gen(function* () {
+    if ((path === "/" || path === home) && !access.may("realpath", path)) return path;
+    yield* access.check("realpath", path);
+    const { storage, key, mount } = access.at(path);
+    if (!storage.can.symlinks) return path;
+    // A path whose end does not exist yet has an answer too: clients ask before they create.
+    const real = yield* Effect.catchIf(
+      storage.realpath(key),
+      (e) => e.reason === "NotFound",
+      () => Effect.succeed(key),
+    );
+    return access.mounts.pathOf(mount, real);
+  });
+
+/** Answers a virtual path; a link that leaves the home is Denied and tells nothing. */
+export const readlink = (access: Access, path: VPath): Effect.Effect<string, FsError> =>
+  Effect.gen(function* () {
+    yield* access.check("readlink", path);
+    const { storage, key, mount } = access.at(path);
+    const stored = yield* storage.readlink(key);
+    const depth = parent(key as VPath).split("/").filter(Boolean).length;
+    if (climbs(stored, depth)) return yield* access.fail("Denied", "readlink", path);
+    const target = yield* parseClientPath(stored, parent(key as VPath), "readlink");
+    return access.mounts.pathOf(mount, target);
+  });
+
+/** Whether a relative target goes above a root that is `depth` levels up. */
+const climbs = (target: string, depth: number): boolean => {
+  let level = depth;
+  for (const part of target.split("/")) {
+    if (part === "..") level--;
+    else if (part !== "" && part !== ".") level++;
+    if (level < 0) return true;
+  }
+  return false;
+};
+
+/** Space left: the smaller of quota and disk (BEHAVIOUR QUOTA-13). */
+export const available = (access: Access, path: VPath): Effect.Effect<Available, FsError> =>
+  Effect.gen(function* () {
+    yield* access.check("available", path);
+    const { user, services: { quota } } = access;
+    const { storage } = access.at(path);
+    const disk = storage.can.space ? yield* storage.space("/") : {
+      totalBytes: boundless.bytes,
+      freeBytes: boundless.bytes,
+      totalFiles: boundless.files,
+      freeFiles: boundless.files,
+    };
+    const used = yield* quota.usage(user);
+    const held = yield* quota.held(user);
+    const left = (limit: number, taken: number, free: number) =>
+      limit > 0 ? Math.min(free, Math.max(0, limit - taken)) : free;
+    return {
+      totalBytes: user.quota_size > 0 ? user.quota_size : disk.totalBytes,
+      freeBytes: left(user.quota_size, used.bytes + held.bytes, disk.freeBytes),
+      totalFiles: user.quota_files > 0 ? user.quota_files : disk.totalFiles,
+      freeFiles: left(user.quota_files, used.files + held.files, disk.freeFiles),
+    };
+  });
+
+/** Whether one path is the other or holds it. */
+export const nested = (a: VPath, b: VPath): boolean => isWithin(a, b) || isWithin(b, a);

@@ -1,0 +1,118 @@
+import { Effect } from "effect";
+import { FsError } from "../errors.ts";
+import type { NewEvent } from "../events/event.ts";
+import { endProcess, fault } from "../failpoint.ts";
+import type { Entry } from "../model/entry.ts";
+import { entryIfAny } from "./look.ts";
+import type { Usage } from "./quota.ts";
+import { promised } from "./promised.ts";
+import type { UploadHandle } from "./upload_handle.ts";
+
+/**
+ * Commits an upload: data flushed, intention durable, object published, quota
+ * settled, event shown; then the client gets its answer. The lock on the path
+ * makes the size that is replaced the size that the quota is told, whoever
+ * else commits, deletes or renames there.
+ */
+export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
+  const { access, path, writer } = handle;
+  return access.locked(
+    [access.at(path)],
+    Effect.gen(function* () {
+      const old = yield* counted(handle);
+      yield* claim(handle, old);
+      yield* promised(() => writer.sync(), "sync", path);
+      const { checksum } = handle;
+      yield* journalled(handle, old, writer.size, () => writer.commit(handle.pending), {
+        status: 1,
+        ...(checksum === undefined ? {} : { checksum }),
+      });
+      yield* access.services.users.touchFirst(access.user.username, "first_upload");
+    }),
+  );
+};
+
+/**
+ * Ends an upload that was not committed: discards it, or keeps what was
+ * received where the mode says so, and makes the quota agree with what is there.
+ */
+export const abandon = (handle: UploadHandle): Effect.Effect<void> => {
+  const { access, path, writer, parts, failure } = handle;
+  const status = failure?.reason === "QuotaExceeded" || failure?.reason === "TooLarge" ? 3 : 2;
+  const message = failure?.detail ?? failure?.reason ?? "cut off";
+  const staged = writer.staged !== undefined;
+  const discard = staged && (status === 3 || access.services.common.upload_mode !== 2);
+  const keep = Effect.gen(function* () {
+    const old = yield* counted(handle);
+    if (status === 3 && !staged) {
+      // BEHAVIOUR QUOTA-07: what did not fit goes, in every mode; what was there before stays.
+      const base = parts.mode === "update" ? parts.existing?.size ?? 0 : 0;
+      yield* promised(() => writer.truncate(base), "truncate", path);
+    }
+    yield* journalled(handle, old, writer.size, () => writer.keepPartial(), { status, message });
+  });
+  const record = access.services.journal.record(access.event("upload", path, {
+    status,
+    message,
+    file_size: status === 3 ? 0 : writer.size,
+    elapsed: Date.now() - handle.started,
+  }));
+  if (discard) return record;
+  return Effect.catchAll(access.locked([access.at(path)], keep), () => record);
+};
+
+/** Size that the quota counts for the path now; undefined when there is no file. */
+const counted = (handle: UploadHandle): Effect.Effect<number | undefined, FsError> => {
+  const { access, path } = handle;
+  const { storage, key } = access.at(path);
+  return Effect.map(
+    entryIfAny(access, path, true),
+    (entry) => access.services.uploads.counted(storage.identity, key, entry?.size),
+  );
+};
+
+/** Takes more quota if the file that was to be replaced has become smaller, or is gone. */
+const claim = (handle: UploadHandle, old: number | undefined): Effect.Effect<void, FsError> => {
+  const { writer, parts, access, path } = handle;
+  const missing = Math.max(0, (parts.existing?.size ?? 0) - (old ?? 0));
+  return parts.lease.grow(writer.size + missing)
+    ? Effect.void
+    : access.fail("QuotaExceeded", "write", path, "disk quota exceeded");
+};
+
+const journalled = (
+  handle: UploadHandle,
+  old: number | undefined,
+  size: number,
+  commit: () => Promise<Entry>,
+  facts: Partial<NewEvent>,
+): Effect.Effect<Entry, FsError> => {
+  const { access, path, writer, parts } = handle;
+  const { storage, key } = access.at(path);
+  const { uploads } = access.services;
+  const change = (to: number): Usage => ({
+    bytes: to - (old ?? 0),
+    files: old === undefined ? 1 : 0,
+  });
+  const { staged } = writer;
+  return access.journalled(
+    access.event("upload", path, { ...facts, file_size: size }),
+    staged === undefined ? { kind: "extend", key } : { kind: "publish", key, staged },
+    change(size),
+    Effect.gen(function* () {
+      if (fault("publish.before_commit", path) === "kill") endProcess();
+      const entry = yield* promised(commit, "close", path);
+      if (fault("publish.after_commit", path) === "kill") endProcess();
+      return entry;
+    }),
+    (entry) => ({
+      facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
+      usage: change(entry.size),
+    }),
+    (usage) =>
+      Effect.sync(() => {
+        parts.lease.settle(usage);
+        uploads.recount(storage.identity, key, (old ?? 0) + usage.bytes);
+      }),
+  );
+};

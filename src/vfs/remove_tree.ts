@@ -1,0 +1,38 @@
+import { Effect } from "effect";
+import type { FsError } from "../errors.ts";
+import type { VPath } from "../vpath.ts";
+import type { Access } from "./access.ts";
+import { remove, rmdir } from "./change.ts";
+import { walk } from "./walk.ts";
+
+/**
+ * Removes a file or a whole tree, each entry with its own check and event.
+ *
+ * A tree is looked through first, so that one entry which may not be removed
+ * keeps all of it.
+ */
+export const removeTree = (access: Access, path: VPath): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
+    if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
+      return yield* access.fail("Denied", "remove", path);
+    }
+    yield* access.check("stat", path);
+    const { storage, key } = access.at(path);
+    const entry = yield* storage.lstat(key);
+    if (entry.kind !== "dir") return yield* remove(access, path);
+    yield* access.check("rmdir", path);
+    if (access.services.uploads.below(storage.identity, key)) {
+      return yield* access.fail("Locked", "remove", path, "an upload is under way there");
+    }
+    yield* walk(access, path, {
+      leaf: (at) => access.check("remove", at),
+      enter: (at) => access.check("rmdir", at),
+      leave: () => Effect.void,
+    });
+    yield* walk(access, path, {
+      leaf: (at) => remove(access, at),
+      enter: () => Effect.void,
+      leave: (at) => rmdir(access, at),
+    });
+    yield* rmdir(access, path);
+  });

@@ -1,0 +1,201 @@
+import { createHash, type Hash } from "node:crypto";
+import { Effect, Exit, Scope } from "effect";
+import { FsError } from "../errors.ts";
+import type { Attributes, Entry } from "../model/entry.ts";
+import type { WriteMode, Writer } from "../storage/storage.ts";
+import type { VPath } from "../vpath.ts";
+import type { Access } from "./access.ts";
+import { attributesAllowed } from "./attributes.ts";
+import { entryAt } from "./look.ts";
+import { promised } from "./promised.ts";
+import { abandon, publish } from "./publish.ts";
+import type { Lease } from "./quota.ts";
+import type { Handle, OpenOptions } from "./vfs.ts";
+
+/** What an upload was opened with. */
+export interface UploadParts {
+  readonly options: OpenOptions;
+  readonly mode: WriteMode;
+  /** The file that is replaced or continued. */
+  readonly existing: Entry | undefined;
+  readonly lease: Lease;
+  readonly writer: Writer;
+  readonly scope: Scope.CloseableScope;
+}
+
+/** An upload, perhaps read as well. Nothing counts before `close` has committed it. */
+export class UploadHandle implements Handle {
+  readonly started = Date.now();
+  /** First failure of a write: the upload cannot be committed any more. */
+  failure: FsError | undefined;
+  /** Mode and times to set at commit. */
+  pending: Attributes = {};
+  readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
+  readonly #leave: () => void;
+  readonly #readable: boolean;
+  readonly #running = new Set<Promise<unknown>>();
+  #hash: Hash | undefined;
+  #hashed = 0;
+  #state: "open" | "closing" | "closed" = "open";
+
+  constructor(
+    readonly access: Access,
+    readonly path: VPath,
+    readonly parts: UploadParts,
+  ) {
+    const { storage, key } = access.at(path);
+    this.#watch = access.observer?.begin(path, "upload");
+    this.#readable = parts.options.read && access.may("read", path);
+    this.#hash = parts.mode === "update" ? undefined : createHash("sha256");
+    const inPlace = parts.writer.staged === undefined;
+    this.#leave = access.services.uploads.enter(storage.identity, key, {
+      started: this.started,
+      ...(inPlace ? { counted: { size: parts.existing?.size } } : {}),
+      size: () => parts.writer.size,
+      truncate: (size) => this.truncate(size),
+      remember: (attributes) => this.remember(attributes),
+    });
+  }
+
+  get writer(): Writer {
+    return this.parts.writer;
+  }
+
+  /** SHA-256 of the content, where it arrived in order from its first byte. */
+  get checksum(): string | undefined {
+    return this.#hash && this.#hashed === this.writer.size ? this.#hash.digest("hex") : undefined;
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<number> {
+    if (!this.#readable) throw this.#error("Denied", "read");
+    if (this.#state !== "open") throw this.#error("Aborted", "read");
+    return await this.#track(this.writer.readAt(offset, into));
+  }
+
+  async write(offset: number, chunk: Uint8Array): Promise<void> {
+    if (this.#state !== "open") throw this.#error("Aborted", "write");
+    if (this.failure) throw this.failure;
+    const at = this.parts.options.append ? this.writer.size : offset;
+    try {
+      this.#makeRoom(at + chunk.length);
+      this.#digest(at, chunk);
+      await this.#track(this.writer.writeAt(at, chunk));
+      this.#watch?.moved(chunk.length);
+    } catch (cause) {
+      throw this.#fail(cause, "write");
+    }
+  }
+
+  async truncate(size: number): Promise<void> {
+    if (this.failure) throw this.failure;
+    try {
+      this.#makeRoom(size);
+      if (size !== this.#hashed) this.#hash = size === 0 ? createHash("sha256") : undefined;
+      if (size === 0) this.#hashed = 0;
+      await this.#track(this.writer.truncate(size));
+    } catch (cause) {
+      throw this.#fail(cause, "truncate");
+    }
+  }
+
+  remember(attributes: Attributes): void {
+    this.pending = { ...this.pending, ...attributes };
+  }
+
+  stat(): Effect.Effect<Entry, FsError> {
+    return entryAt(this.access, this.path, true).pipe(
+      Effect.map((entry) => ({ ...entry, size: this.writer.size })),
+    );
+  }
+
+  setAttributes(attributes: Attributes): Effect.Effect<void, FsError> {
+    return Effect.gen(this, function* () {
+      const { size, ...rest } = yield* attributesAllowed(this.access, this.path, attributes);
+      if (size !== undefined) yield* promised(() => this.truncate(size), "setattr", this.path);
+      this.remember(rest);
+    });
+  }
+
+  sync(): Effect.Effect<void, FsError> {
+    return Effect.mapError(
+      promised(() => this.writer.sync(), "sync", this.path),
+      (cause) => this.#fail(cause, "sync"),
+    );
+  }
+
+  close(): Effect.Effect<void, FsError> {
+    return Effect.uninterruptible(Effect.gen(this, function* () {
+      if (this.#state !== "open") return yield* Effect.fail(this.#error("Aborted", "close"));
+      this.#state = "closing";
+      yield* Effect.promise(() => Promise.allSettled(this.#running));
+      const done = yield* Effect.exit(
+        (this.failure ? Effect.fail(this.failure) : publish(this)).pipe(
+          Effect.tapError((error) => Effect.sync(() => this.failure = error)),
+        ),
+      );
+      if (Exit.isSuccess(done)) this.#end();
+      // Closing runs `leave`, which abandons what was not published.
+      yield* Scope.close(this.parts.scope, Exit.void);
+      yield* done;
+    }));
+  }
+
+  /** Runs when the scope closes: what was not committed is abandoned. */
+  leave(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#state === "closed") return Effect.void;
+      this.#state = "closing";
+      return Effect.promise(() => Promise.allSettled(this.#running)).pipe(
+        Effect.andThen(abandon(this)),
+        Effect.ensuring(Effect.sync(() => this.#end())),
+      );
+    });
+  }
+
+  #end(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#leave();
+    this.#watch?.end();
+  }
+
+  /** Takes quota for a file of `size` bytes before they are stored (BEHAVIOUR QUOTA-05, QUOTA-06). */
+  #makeRoom(size: number): void {
+    const limit = this.access.user.filters.max_upload_file_size;
+    if (limit > 0 && size > limit && size > this.writer.size) {
+      throw this.#error("TooLarge", "write", `files may have at most ${limit} bytes`);
+    }
+    if (!this.parts.lease.grow(size)) {
+      throw this.#error("QuotaExceeded", "write", "disk quota exceeded");
+    }
+  }
+
+  #digest(at: number, chunk: Uint8Array): void {
+    if (!this.#hash) return;
+    if (at !== this.#hashed) {
+      this.#hash = undefined;
+      return;
+    }
+    this.#hash.update(chunk);
+    this.#hashed += chunk.length;
+  }
+
+  #track<A>(step: Promise<A>): Promise<A> {
+    this.#running.add(step);
+    const done = () => this.#running.delete(step);
+    step.then(done, done);
+    return step;
+  }
+
+  #fail(cause: unknown, op: string): FsError {
+    const error = cause instanceof FsError
+      ? cause
+      : this.#error("Unavailable", op, undefined, cause);
+    this.failure ??= error;
+    return error;
+  }
+
+  #error(reason: FsError["reason"], op: string, detail?: string, cause?: unknown): FsError {
+    return new FsError({ reason, op, path: this.path, ...(detail ? { detail } : {}), cause });
+  }
+}
