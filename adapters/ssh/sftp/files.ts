@@ -103,7 +103,9 @@ export const close: Handler = (session, id, body) => {
   if (opened.kind === "directory") {
     return session.control(id, Effect.as(done, success(id)));
   }
-  session.control(id, Effect.as(Effect.ensuring(opened.handle.close(), done), success(id)), opened);
+  // Its turn is the last of this handle: given back here, since the scope waits for it.
+  const last = Effect.andThen(Effect.sync(() => opened.turns.leaveAlone()), done);
+  session.control(id, Effect.as(Effect.ensuring(opened.handle.close(), last), success(id)), opened);
 };
 
 /** FSTAT (section 6.8). */

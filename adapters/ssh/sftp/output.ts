@@ -8,10 +8,10 @@ const okLength = 4 + 1 + 4 + 4 + 4 + success.length + 4;
 const nothing = new Uint8Array(0);
 
 /**
- * Sends replies, one channel write at a time.
+ * Sends replies, a batch at a time.
  *
  * Small replies are gathered in one buffer and leave together: at the end of
- * the turn, or when the write before them is done. Large ones go as they are,
+ * the turn, or when the batch before them was taken. Large ones go as they are,
  * without a copy. Every byte stays in the budget until the channel took it.
  */
 export class Output {
@@ -125,10 +125,17 @@ export class Output {
     try {
       for (;;) {
         this.#seal();
-        const next = this.#queue.shift();
-        if (next === undefined) break;
-        await this.channel.write(next);
-        if (!this.#lost) this.#uncount(next.length);
+        if (this.#queue.length === 0) break;
+        const batch = this.#queue;
+        this.#queue = [];
+        let bytes = 0;
+        // All at once, so that the channel can fill its packets across replies.
+        const written = batch.map((each) => {
+          bytes += each.length;
+          return this.channel.write(each);
+        });
+        await Promise.all(written);
+        if (!this.#lost) this.#uncount(bytes);
       }
     } catch {
       this.stop();
