@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import ssh2 from "ssh2";
 import { makeKey, publicKey, ssh } from "./clients.ts";
 import { eventually, pause } from "./process.ts";
+import { exec as execOn } from "./raw_exec.ts";
 import { kexInit, packet, rawConnect } from "./raw_ssh.ts";
 import { flag, isBytes, op, RawSftp, status, str, u32, u64, u8 } from "./raw_sftp.ts";
 import { call, type Channel, type Connection, dial, login, sendPacket } from "./ssh2_client.ts";
@@ -346,40 +347,10 @@ Deno.test("SECURITY 6.17: impossible packet lengths end the session, unknown req
   });
 });
 
-interface ExecEnd {
-  readonly refused: boolean;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-  readonly code: number | undefined;
-}
-
-/** Runs a command with raw input, as scp's other half would. */
-const exec = async (
-  command: string,
-  input: ReadonlyArray<Uint8Array | string> = [],
-  end = true,
-): Promise<ExecEnd> => {
+/** Runs one command on a connection of its own. */
+const exec = async (command: string, input: ReadonlyArray<Uint8Array | string> = []) => {
   await using connection = await login(ann());
-  let channel: Channel;
-  try {
-    channel = await call<Channel>((done) => connection.client.exec(command, done));
-  } catch {
-    return { refused: true, stdout: Buffer.alloc(0), stderr: "", code: undefined };
-  }
-  const out: Buffer[] = [];
-  let err = "";
-  let code: number | undefined;
-  channel.on("data", (chunk: Buffer) => out.push(chunk));
-  channel.stderr.on("data", (chunk: Buffer) => err += chunk.toString());
-  channel.on("exit", (c: number | null) => code = c ?? undefined);
-  const closed = new Promise<void>((resolve) => channel.on("close", () => resolve()));
-  for (const part of input) {
-    channel.write(part);
-    await pause(50);
-  }
-  if (end) channel.end();
-  assert.notEqual(await within(10, closed), "late", `${command} did not end`);
-  return { refused: false, stdout: Buffer.concat(out), stderr: err, code };
+  return await execOn(connection, command, input, input.length > 0 ? 50 : 0);
 };
 
 Deno.test("SECURITY 6.18: a hostile scp source gets an error text and makes no file", async () => {

@@ -1,0 +1,44 @@
+import { Buffer } from "node:buffer";
+import { call, type Channel, type Connection } from "./ssh2_client.ts";
+
+/** What a command on a channel left behind. */
+export interface ExecEnd {
+  /** The server would not run it at all. */
+  readonly refused: boolean;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly code: number | undefined;
+}
+
+/** Runs a command and feeds it `input` part by part, as the other half of scp would; `pace` is waited after each. */
+export const exec = async (
+  connection: Connection,
+  command: string,
+  input: ReadonlyArray<Uint8Array | string> = [],
+  pace = 0,
+): Promise<ExecEnd> => {
+  let channel: Channel;
+  try {
+    channel = await call<Channel>((done) => connection.client.exec(command, done));
+  } catch {
+    return { refused: true, stdout: Buffer.alloc(0), stderr: "", code: undefined };
+  }
+  const out: Buffer[] = [];
+  let err = "";
+  let code: number | undefined;
+  channel.on("data", (chunk: Buffer) => out.push(chunk));
+  channel.stderr.on("data", (chunk: Buffer) => err += chunk.toString());
+  channel.on("exit", (c: number | null) => code = c ?? undefined);
+  const closed = new Promise<boolean>((resolve) => channel.on("close", () => resolve(true)));
+  for (const part of input) {
+    channel.write(part);
+    if (pace > 0) await new Promise((resolve) => setTimeout(resolve, pace));
+  }
+  channel.end();
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), 10_000);
+  const ended = await Promise.race([closed, late]);
+  clearTimeout(timer);
+  if (!ended) throw new Error(`${command.slice(0, 60)} did not end within 10 s`);
+  return { refused: false, stdout: Buffer.concat(out), stderr: err, code };
+};
