@@ -5,6 +5,7 @@ import type { Handle } from "../../../src/vfs/vfs.ts";
 import { basename, child, type VPath } from "../../../src/vpath.ts";
 import { emit } from "./emit.ts";
 import { nameRefusal } from "./lines.ts";
+import { asFsError } from "./receive.ts";
 import { maxDepth, type Refusal, type Transfer, withHandle } from "./session.ts";
 import { type Breach, ClientGone } from "./wire.ts";
 
@@ -55,7 +56,7 @@ const send = (transfer: Transfer, path: VPath, entry: Entry, depth: number): Sou
 const sendFile = (transfer: Transfer, path: VPath): Sourced<void> =>
   withHandle(transfer, path, reading, (handle) =>
     Effect.gen(function* () {
-      const entry = yield* transfer.control(handle.stat());
+      const entry = yield* described(transfer, path, handle);
       if (entry.kind !== "file") {
         return yield* new FsError({ reason: "Unsupported", op: "scp", path });
       }
@@ -74,6 +75,33 @@ const reading = {
   truncate: false,
   exclusive: false,
 };
+
+/**
+ * Stat of an open file, with a size that its content bears out.
+ *
+ * Stat may show an upload in progress over the same name (BEHAVIOUR SFTP-09)
+ * while the handle reads the old content: announcing that size would cut the
+ * file without anybody noticing. Fails with Conflict as long as this lasts.
+ */
+const described = (
+  transfer: Transfer,
+  path: VPath,
+  handle: Handle,
+): Effect.Effect<Entry, Refusal> =>
+  Effect.gen(function* () {
+    const beyond = new Uint8Array(1);
+    // More than once, as a file may just have grown.
+    for (let tries = 0; tries < 3; tries++) {
+      const entry = yield* transfer.control(handle.stat());
+      const more = yield* Effect.tryPromise({
+        try: () => handle.read(entry.size, beyond),
+        catch: (cause) => asFsError(cause, "read", path),
+      });
+      if (more === 0) return entry;
+    }
+    const detail = "file is being replaced, try again later";
+    return yield* new FsError({ reason: "Conflict", op: "scp", path, detail });
+  });
 
 const sendData = (
   { wire, refuse, note }: Transfer,
