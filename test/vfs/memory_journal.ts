@@ -1,0 +1,62 @@
+import { Effect, Stream } from "effect";
+import { type Event, kindOf, type NewEvent } from "../../src/events/event.ts";
+import type { Intent, Journal, Prepared, QuotaDelta } from "../../src/events/journal.ts";
+
+interface Open {
+  readonly event: NewEvent;
+  readonly intent: Intent;
+  readonly quota?: QuotaDelta;
+}
+
+/** A journal in memory that keeps what the real one promises, and lets a test look inside. */
+export class MemoryJournal {
+  readonly events: Event[] = [];
+  readonly open = new Map<number, Open>();
+  readonly usage = new Map<string, { bytes: number; files: number }>();
+  #next = 1;
+
+  readonly service: typeof Journal.Service = {
+    record: (event) => Effect.sync(() => this.#append(event)),
+    prepare: (event, intent, quota) =>
+      Effect.sync(() => {
+        const id = this.#next++;
+        this.open.set(id, { event, intent, ...(quota ? { quota } : {}) });
+        return this.#prepared(id, event);
+      }),
+    query: () => Stream.suspend(() => Stream.fromIterable([...this.events])),
+    follow: () => Stream.never,
+    unsettled: Effect.sync(() =>
+      [...this.open].map(([id, open]) => ({ ...open, prepared: this.#prepared(id, open.event) }))
+    ),
+    flush: Effect.void,
+  };
+
+  #prepared(id: number, event: NewEvent): Prepared {
+    return {
+      settle: (result, quota) =>
+        Effect.sync(() => {
+          if (!this.open.delete(id)) throw new Error("settled twice");
+          this.#append({ ...event, ...result });
+          if (!quota) return;
+          const held = this.usage.get(quota.username) ?? { bytes: 0, files: 0 };
+          this.usage.set(quota.username, {
+            bytes: held.bytes + quota.bytes,
+            files: held.files + quota.files,
+          });
+        }),
+      cancel: () =>
+        Effect.sync(() => {
+          this.open.delete(id);
+        }),
+    };
+  }
+
+  #append(event: NewEvent): void {
+    this.events.push({
+      ...event,
+      id: this.#next++,
+      timestamp: Date.now(),
+      kind: kindOf(event.action),
+    });
+  }
+}
