@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { Cause, Effect, Exit, Option, Scope } from "effect";
+import { Cause, Context, Effect, Exit, Option, Scope } from "effect";
 import { init as cipherReady } from "ssh2/lib/protocol/crypto.js";
 import { type Client, listen } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
@@ -30,6 +30,11 @@ export interface Engines {
 }
 
 type Services = Config | Identity | VfsFactory | Journal | Registry;
+/** Only these: a whole context would bring the server's own scope into every connection. */
+const theServices = Effect.map(
+  Effect.context<Services>(),
+  Context.pick(Config, Identity, VfsFactory, Journal, Registry),
+);
 
 /**
  * Serves SFTP, SCP and commands over SSH on every configured binding until the
@@ -56,7 +61,7 @@ export const serveSsh = (
       algorithms: algorithms.serverHostKey,
     });
     yield* Effect.promise(() => cipherReady as Promise<void>);
-    const services = yield* Effect.context<Services>();
+    const services = yield* theServices;
     const wheel = yield* makeWheel;
     const options: ConnectionOptions = {
       ident: settings.server_version === "short" ? "Sluice" : `Sluice_${version}`,
@@ -115,7 +120,7 @@ const serveClient = (
 ): Effect.Effect<void, never, Scope.Scope | Services> =>
   Effect.gen(function* () {
     const { sftpd: settings, common } = yield* Config;
-    const services = yield* Effect.context<Services>();
+    const services = yield* theServices;
     const scope = yield* Effect.scope;
     const bridge = yield* makeBridge;
     const identity = yield* Identity;
