@@ -43,6 +43,8 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
     const owner = { node, process: `${yield* Clock.currentTimeMillis}-${yield* randomName}` };
     const box = yield* Queue.bounded<Entry | Deferred.Deferred<void>>(capacity);
     const wakers = new Set<() => void>();
+    const hurry = yield* Effect.makeLatch(true);
+    let marks = 0;
     let batch: Array<Entry | Deferred.Deferred<void>> = [];
 
     const apply = (entries: ReadonlyArray<Entry>) =>
@@ -61,12 +63,13 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
     const turn = Effect.gen(function* () {
       if (batch.length === 0) {
         batch = [yield* Queue.take(box)];
-        yield* Effect.sleep(linger);
+        yield* Effect.raceFirst(Effect.sleep(linger), hurry.await);
         batch.push(...(yield* Queue.takeUpTo(box, batchSize)));
       }
       const entries = batch.filter(isEntry);
       if (entries.length > 0) yield* untilWritten(entries, apply);
       for (const item of batch) if (!isEntry(item)) yield* Deferred.succeed(item, undefined);
+      yield* marks === 0 ? hurry.close : hurry.open;
       batch = [];
       for (const wake of [...wakers]) wake();
     });
@@ -84,9 +87,11 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
       Effect.flatMap(Clock.currentTimeMillis, (at) => Queue.offer(box, { ...entry, at }));
     const flush = Effect.gen(function* () {
       const mark = yield* Deferred.make<void>();
+      marks += 1;
+      yield* hurry.open;
       yield* Queue.offer(box, mark);
       yield* Deferred.await(mark);
-    });
+    }).pipe(Effect.ensuring(Effect.sync(() => marks -= 1)));
     yield* Effect.addFinalizer(() =>
       Effect.interruptible(Effect.ignore(Effect.timeout(flush, "10 seconds")))
     );

@@ -1,5 +1,5 @@
 import type { Settings } from "../config/config.ts";
-import type { Admin, AdminInput } from "./admin.ts";
+import type { AdminInput } from "./admin.ts";
 import { checkEmail, checkName, checkNetworks, checkSize } from "./check_fields.ts";
 import { canonicalName } from "./names.ts";
 import { Problems } from "./problems.ts";
@@ -28,12 +28,4 @@ export const checkAdmin = (
     ? ["*" as const]
     : [...new Set(input.permissions)];
   return { admin: { ...input, username, permissions }, problems: problems.found };
-};
-
-/** API-V2.md's Admin: without hash, secrets and recovery codes. */
-export const adminToJson = (admin: Admin) => {
-  const { password_hash: _, filters: { recovery_codes: __, totp_config, ...filters }, ...rest } =
-    admin;
-  const { secret: ___, ...totp } = totp_config ?? {};
-  return { ...rest, filters: { ...filters, ...(totp_config && { totp_config: totp }) } };
 };

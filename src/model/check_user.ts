@@ -6,7 +6,7 @@ import { checkFilters } from "./check_filters.ts";
 import { checkEmail, checkName, checkSize, cleanPath } from "./check_fields.ts";
 import { canonicalName } from "./names.ts";
 import { Problems } from "./problems.ts";
-import type { Permission, User, UserInput } from "./user.ts";
+import type { Permission, UserInput } from "./user.ts";
 
 /**
  * Brings a user into its stored form and finds everything wrong with it (BEHAVIOUR sections 4 to 6).
@@ -51,17 +51,6 @@ export const checkUser = (
     filesystem: { provider: input.filesystem.provider, ...(osconfig && { osconfig }) },
   };
   return { user, problems: problems.found };
-};
-
-/** API-V2.md's User: without hash, secrets and recovery codes. */
-export const userToJson = (user: User) => {
-  const { password_hash, filters: { recovery_codes: _, totp_config, ...filters }, ...rest } = user;
-  const { secret: __, ...totp } = totp_config ?? {};
-  return {
-    ...rest,
-    has_password: password_hash !== "",
-    filters: { ...filters, ...(totp_config && { totp_config: totp }) },
-  };
 };
 
 const checkHome = (

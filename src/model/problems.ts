@@ -43,12 +43,8 @@ const decode = <A, I>(
 
 /** `["filters", "allowed_ip", 1]` becomes `filters.allowed_ip[1]`. */
 const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === "number"
-        ? `${text}[${part}]`
-        : text
-        ? `${text}.${String(part)}`
-        : String(part),
-    "",
-  ) || "object";
+  path.map((part, i) =>
+    typeof part === "number" || !/^\w+$/.test(String(part))
+      ? `[${JSON.stringify(part)}]`
+      : (i > 0 ? "." : "") + String(part)
+  ).join("") || "object";
