@@ -1,0 +1,57 @@
+import { type Cause, type Duration, Effect, Schedule } from "effect";
+import { Users } from "../src/catalog/catalog.ts";
+import type { CatalogError } from "../src/errors.ts";
+import { Storages } from "../src/storage/storages.ts";
+import { supervise } from "./supervisor.ts";
+
+const page = 500;
+
+/**
+ * Removes what dead uploads left in every user's home; answers how many files.
+ *
+ * Homes that several users share are swept once. A home that cannot be opened
+ * is logged and passed over.
+ */
+export const sweepHomes: Effect.Effect<number, CatalogError, Users | Storages> = Effect.gen(
+  function* () {
+    const users = yield* Users;
+    const storages = yield* Storages;
+    const seen = new Set<string>();
+    let removed = 0;
+    for (let offset = 0;; offset += page) {
+      const some = yield* users.list({ limit: page, offset });
+      for (const user of some) {
+        removed += yield* Effect.scoped(Effect.gen(function* () {
+          // Sweeping must not make homes: whoever has never logged in has nothing to sweep.
+          const filters = { ...user.filters, disable_fs_checks: true };
+          const storage = yield* storages.forUser({ ...user, filters });
+          if (seen.has(storage.identity)) return 0;
+          seen.add(storage.identity);
+          return yield* storage.sweep();
+        })).pipe(
+          Effect.catchAll((error) =>
+            Effect.as(
+              error.reason === "NotFound"
+                ? Effect.void
+                : Effect.logWarning("a home could not be swept", error),
+              0,
+            )
+          ),
+        );
+      }
+      if (some.length < page) break;
+    }
+    if (removed > 0) yield* Effect.logInfo(`removed ${removed} orphan temporary files`);
+    return removed;
+  },
+);
+
+/** Permanent: sweeps at the start and then every `interval`. Interrupt it to stop. */
+export const reaper = (
+  interval: Duration.DurationInput = "6 hours",
+): Effect.Effect<void, Cause.Cause<CatalogError>, Users | Storages> =>
+  supervise(
+    "reaper",
+    { restart: "permanent", max: 10, within: "10 minutes" },
+    Effect.repeat(sweepHomes, Schedule.spaced(interval)),
+  );

@@ -1,0 +1,60 @@
+import { Effect, Stream } from "effect";
+import { type CatalogError, FsError } from "../errors.ts";
+import { Journal } from "../events/journal.ts";
+import type { User } from "../model/user.ts";
+import type { Storage } from "../storage/storage.ts";
+import { Storages } from "../storage/storages.ts";
+import { child, root, type VPath } from "../vpath.ts";
+import { Quota, type Usage } from "./quota.ts";
+import { maxDepth } from "./walk.ts";
+
+/**
+ * Counts what a user's home holds and makes that the usage (BEHAVIOUR QUOTA-11).
+ *
+ * Uploads in progress are left out and may go on; patterns do not apply
+ * (PAT-08). Fails with Busy when files kept changing.
+ */
+export const recount = (
+  user: User,
+): Effect.Effect<Usage, FsError | CatalogError, Quota | Storages | Journal> =>
+  Effect.scoped(Effect.gen(function* () {
+    const quota = yield* Quota;
+    const journal = yield* Journal;
+    const storage = yield* (yield* Storages).forUser(user);
+    // What was settled before the count must reach the catalog before the count does.
+    const count = Effect.tap(countBelow(storage, root, 0), () => journal.flush);
+    return yield* quota.recount(user, count);
+  }));
+
+const countBelow = (
+  storage: Storage,
+  dir: VPath,
+  depth: number,
+): Effect.Effect<Usage, FsError> =>
+  Effect.gen(function* () {
+    if (depth > maxDepth) {
+      return yield* new FsError({ reason: "Unsupported", op: "quota-scan", path: dir });
+    }
+    let bytes = 0;
+    let files = 0;
+    const below: string[] = [];
+    yield* Stream.runForEach(storage.list(dir), (entry) =>
+      Effect.sync(() => {
+        if (entry.kind === "dir") below.push(entry.name);
+        if (entry.kind === "file") {
+          bytes += entry.size;
+          files++;
+        }
+      }));
+    for (const name of below) {
+      // A directory that went meanwhile holds nothing; the count is taken again anyway.
+      const part = yield* Effect.catchIf(
+        countBelow(storage, child(dir, name), depth + 1),
+        (error) => error.reason === "NotFound" || error.reason === "NotDirectory",
+        () => Effect.succeed({ bytes: 0, files: 0 }),
+      );
+      bytes += part.bytes;
+      files += part.files;
+    }
+    return { bytes, files };
+  });

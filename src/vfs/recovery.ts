@@ -1,0 +1,103 @@
+import { Effect } from "effect";
+import { Users } from "../catalog/catalog.ts";
+import type { CatalogError, FsError } from "../errors.ts";
+import type { NewEvent } from "../events/event.ts";
+import { type Intent, Journal } from "../events/journal.ts";
+import type { Entry } from "../model/entry.ts";
+import type { Storage } from "../storage/storage.ts";
+import { Storages } from "../storage/storages.ts";
+
+/** What a start found of the process before it. */
+export interface Recovered {
+  readonly settled: number;
+  readonly cancelled: number;
+  /** Left as they are, because the storage could not be asked; the next start tries again. */
+  readonly open: number;
+}
+
+/**
+ * Resolves what a crash left between intention and settlement, oldest first,
+ * by looking at the storage. Runs once, before the first session.
+ */
+export const recover: Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> = Effect
+  .gen(function* () {
+    const journal = yield* Journal;
+    const users = yield* Users;
+    const storages = yield* Storages;
+    const unsettled = yield* journal.unsettled;
+    const count = { settled: 0, cancelled: 0, open: 0 };
+    for (const [i, { event, intent, prepared, quota }] of unsettled.entries()) {
+      const user = yield* users.find(intent.username);
+      const later = unsettled.slice(i + 1).map((other) => other.intent)
+        .filter((other) => other.username === intent.username);
+      const happened = user
+        ? yield* Effect.either(Effect.scoped(
+          Effect.flatMap(storages.forUser(user), (s) => didHappen(s, intent, event, later)),
+        ))
+        : undefined;
+      if (happened?._tag === "Left") {
+        count.open++;
+        yield* Effect.logWarning("an operation of the last run cannot be resolved", happened.left);
+      } else if (happened?.right) {
+        count.settled++;
+        yield* prepared.settle({}, quota);
+      } else {
+        count.cancelled++;
+        yield* prepared.cancel();
+      }
+    }
+    yield* journal.flush;
+    return count;
+  });
+
+/** Whether the storage shows the result of `intent`, or something that can only have come after it. */
+const didHappen = (
+  storage: Storage,
+  intent: Intent,
+  event: NewEvent,
+  later: ReadonlyArray<Intent>,
+): Effect.Effect<boolean, FsError> =>
+  Effect.gen(function* () {
+    const there = (key: string | undefined) =>
+      key === undefined ? Effect.succeed(undefined) : peek(storage, key);
+    const takenAway = later.some((next) =>
+      (next.kind === "remove" && next.key === intent.key) ||
+      (next.kind === "move" && next.from === intent.key)
+    );
+    const putThere = (key: string | undefined) =>
+      later.some((next) =>
+        next.key === key &&
+        (next.kind === "publish" || next.kind === "move" || next.kind === "make")
+      );
+    const now = yield* there(intent.key);
+    switch (intent.kind) {
+      case "publish": {
+        const staged = yield* there(intent.staged);
+        if (staged && intent.staged !== undefined) {
+          // A new file is published by a second name; a crash may have come before the first went.
+          const linked = (staged.links ?? 1) > 1;
+          yield* storage.remove(intent.staged);
+          return linked;
+        }
+        if (!now) return takenAway;
+        return now.size === event.file_size || putThere(intent.key);
+      }
+      case "extend":
+        return now ? now.size === event.file_size || putThere(intent.key) : takenAway;
+      case "make":
+        return now !== undefined || takenAway;
+      case "remove":
+        return !now || putThere(intent.key);
+      case "move": {
+        const source = yield* there(intent.from);
+        return (!source || putThere(intent.from)) && (now !== undefined || takenAway);
+      }
+    }
+  });
+
+const peek = (storage: Storage, key: string): Effect.Effect<Entry | undefined, FsError> =>
+  Effect.catchIf(
+    storage.lstat(key),
+    (error) => error.reason === "NotFound" || error.reason === "NotDirectory",
+    () => Effect.succeed(undefined),
+  );
