@@ -54,8 +54,7 @@ export const telemetryApp = (
       const sessions = await run(registry.list);
       c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
       return c.body(expose(health.version, counts, {
-        sessions: sessions.filter((s) => s.username !== "").length,
-        connections: sessions.length,
+        sessions: sessions.length,
         transfers: sessions.reduce((sum, s) => sum + s.active_transfers.length, 0),
       }));
     });
@@ -66,7 +65,7 @@ export const telemetryApp = (
 const expose = (
   version: string,
   counts: Counts,
-  now: { readonly sessions: number; readonly connections: number; readonly transfers: number },
+  now: { readonly sessions: number; readonly transfers: number },
 ): string => {
   const lines: string[] = [];
   const add = (
@@ -79,7 +78,6 @@ const expose = (
     for (const [labels, value] of values) lines.push(`${name}${labels} ${value}`);
   };
   add("sluice_build_info", "gauge", "Version of the server.", [[`{version="${version}"}`, 1]]);
-  add("sluice_connections", "gauge", "Open client connections.", [["", now.connections]]);
   add("sluice_sessions", "gauge", "Logged-in sessions.", [["", now.sessions]]);
   add("sluice_transfers", "gauge", "Transfers under way.", [["", now.transfers]]);
   add("sluice_logins_total", "counter", "Logins since the start.", [

@@ -1,0 +1,202 @@
+import { Cause, Deferred, Effect, Layer, type Scope } from "effect";
+import { Registry } from "../actors/registry.ts";
+import { layer as keyFiles } from "../adapters/keys/key_files.ts";
+import { layer as masterKey } from "../adapters/keys/master_key.ts";
+import { libsqlLayer } from "../adapters/libsql/layer.ts";
+import { placeOf } from "../adapters/libsql/open.ts";
+import { layer as totp } from "../adapters/otp/totp.ts";
+import { layer as passwords } from "../adapters/passwords/passwords.ts";
+import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
+import { commandEngine } from "../adapters/ssh/commands/commands.ts";
+import { loadHostKeys } from "../adapters/ssh/host_keys.ts";
+import { serveSsh } from "../adapters/ssh/server.ts";
+import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
+import { localStorages } from "../adapters/storage/local/layer.ts";
+import { controlApp } from "../web/control_app.ts";
+import { type Probe, telemetryApp } from "../web/telemetry_app.ts";
+import { type ListenFailed, serveApp } from "../web/serve.ts";
+import { Catalog, Users } from "./catalog/catalog.ts";
+import { Config, type Settings } from "./config/config.ts";
+import { ConfigError } from "./errors.ts";
+import { Journal } from "./events/journal.ts";
+import { ensureFirstAdmin } from "./first_admin.ts";
+import { layer as identity } from "./identity/layer.ts";
+import { sweepHomes } from "./sweep.ts";
+import { version } from "./version.ts";
+import { quotaAccounts } from "./vfs/quota_accounts.ts";
+import { recount } from "./vfs/recount.ts";
+import { recover } from "./vfs/recovery.ts";
+import { vfsFactory } from "./vfs/factory.ts";
+
+/** Accounts, journal and secrets: what commands work on, without anything that listens. */
+export const catalogLayer = (settings: Settings) =>
+  libsqlLayer.pipe(
+    Layer.provideMerge(Layer.mergeAll(passwords, totp)),
+    Layer.provideMerge(Layer.succeed(Config, settings)),
+  );
+
+/** What opens and closes the users' files, on top of the catalog. */
+export const filesLayer = (settings: Settings) =>
+  vfsFactory.pipe(
+    Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages)),
+    Layer.provideMerge(catalogLayer(settings)),
+  );
+
+/** The key that seals one-time-code secrets. */
+export const secretsLayer = (settings: Settings) =>
+  Layer.provide(masterKey, Layer.succeed(Config, settings));
+
+const serverLayer = (settings: Settings) =>
+  Layer.mergeAll(identity, Registry.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(keyFiles, masterKey)),
+    Layer.provideMerge(filesLayer(settings)),
+  );
+
+/** Bound addresses by protocol, once every listener accepts. */
+export interface Ready {
+  readonly listeners: Readonly<Record<string, ReadonlyArray<string>>>;
+}
+
+export interface ServeOptions {
+  /** Completed with the seconds that running transfers get: starts the orderly end. */
+  readonly stop: Deferred.Deferred<number>;
+  readonly onReady: (ready: Ready) => void;
+  /** Runs when the catalog is open and before anybody can connect. */
+  readonly prepare?: Effect.Effect<unknown, unknown, Users>;
+}
+
+/**
+ * Serves until `stop`, then lets transfers finish and closes everything.
+ *
+ * Before the first listener accepts, operations that a previous process left
+ * half done are settled and its temporary files removed. Fails, with nothing
+ * left behind, when the catalog, a key or an address cannot be used.
+ */
+export const serve = (settings: Settings, options: ServeOptions) =>
+  Effect.scoped(Effect.gen(function* () {
+    if (settings.common.umask !== "") Deno.umask(parseInt(settings.common.umask, 8));
+    const services = yield* Layer.build(serverLayer(settings));
+    return yield* Effect.provide(run(settings, options), services);
+  }));
+
+const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
+  Effect.gen(function* () {
+    const registry = yield* Registry;
+    const journal = yield* Journal;
+    if (prepare) yield* prepare;
+    yield* ensureFirstAdmin;
+    const recovered = yield* recover;
+    if (recovered.settled + recovered.cancelled + recovered.open > 0) {
+      yield* Effect.logInfo({ event: "recovered", ...recovered });
+    }
+    yield* sweepHomes;
+
+    const listeners: Record<string, ReadonlyArray<string>> = {};
+    let ready = false;
+    const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
+    listeners.sftp = ssh.addresses;
+    yield* serveControl(settings, { stop, listeners: () => listeners });
+    const telemetry = yield* telemetryApp({ version, ready: () => ready, probes: yield* probes });
+    listeners.telemetry = yield* Effect.forEach(settings.telemetry.bindings, (b) =>
+      Effect.map(
+        serveApp(telemetry, { hostname: b.address === "" ? "0.0.0.0" : b.address, port: b.port }),
+        (served) => served.address,
+      )).pipe(Effect.catchTag("ListenFailed", (failed) => cannotListen(failed)));
+    ready = true;
+    yield* Effect.logInfo({ event: "ready", version, listeners });
+    onReady({ listeners });
+
+    const grace = yield* Deferred.await(stop);
+    ready = false;
+    yield* Effect.logInfo({ event: "stopping", grace_seconds: grace });
+    yield* registry.drain(grace);
+    yield* journal.flush;
+    yield* Effect.logInfo({ event: "stopped" });
+  });
+
+const cannotListen = ({ place, cause }: ListenFailed) => {
+  const what = cause instanceof Deno.errors.AddrInUse
+    ? "the port is taken; stop what uses it or choose another"
+    : cause instanceof Error
+    ? cause.message
+    : String(cause);
+  return new ConfigError({
+    problems: [{ where: "telemetry.bindings", what: `cannot listen on ${place}: ${what}` }],
+  });
+};
+
+/** The socket of the command line. Without it the server serves, and says so. */
+const serveControl = (
+  settings: Settings,
+  { stop, listeners }: {
+    readonly stop: Deferred.Deferred<number>;
+    readonly listeners: () => Ready["listeners"];
+  },
+) =>
+  Effect.gen(function* () {
+    const path = `${settings.data_dir}/control.sock`;
+    // The lock on the data folder is ours, so whoever made this socket is gone.
+    yield* Effect.promise(() => Deno.remove(path).catch(() => {}));
+    const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof recount>>>();
+    const app = yield* controlApp({
+      version,
+      started: Date.now(),
+      listeners,
+      scan: (user) => Effect.provide(recount(user), services),
+      stop: (seconds) => Effect.asVoid(Deferred.succeed(stop, seconds)),
+    });
+    yield* serveApp(app, { path });
+  }).pipe(
+    Effect.catchTag("ListenFailed", ({ place, cause }) =>
+      Effect.logWarning(
+        { event: "control_socket", message: `${place}: commands cannot reach this server` },
+        Cause.fail(cause),
+      )),
+  );
+
+/** What `/healthz` asks: the database answers a read and a write. */
+const probes: Effect.Effect<ReadonlyArray<Probe>, never, Catalog | Journal | Scope.Scope> = Effect
+  .gen(function* () {
+    const catalog = yield* Catalog;
+    const journal = yield* Journal;
+    return [
+      {
+        name: "database_read",
+        check: Effect.match(catalog.schemaVersion, {
+          onFailure: (error) => error.detail,
+          onSuccess: () => undefined,
+        }),
+      },
+      { name: "database_write", check: Effect.as(journal.flush, undefined) },
+    ];
+  });
+
+/** The embedded database's file; undefined when the catalog is elsewhere. */
+export const databaseFile = (settings: Settings): string | undefined => {
+  const place = placeOf(settings);
+  return place.kind === "file" ? place.file : undefined;
+};
+
+export { restore as restoreDatabase } from "../adapters/libsql/backup.ts";
+
+/** Reads the host keys, making the default ones that are missing; answers their algorithms. */
+export const prepareHostKeys = (settings: Settings) =>
+  Effect.gen(function* () {
+    const { sftpd, data_dir } = settings;
+    const algorithms = chooseAlgorithms(sftpd);
+    if (algorithms instanceof ConfigError) return yield* algorithms;
+    const keys = yield* loadHostKeys({
+      dataDir: data_dir,
+      files: sftpd.host_keys,
+      certificates: sftpd.host_certificates,
+      algorithms: algorithms.serverHostKey,
+    });
+    return [...keys.keys()];
+  });
+
+/** Makes or checks every key that the server needs before its first start. */
+export const prepareKeys = (settings: Settings) =>
+  Effect.andThen(
+    Effect.scoped(Layer.build(Layer.provide(masterKey, Layer.succeed(Config, settings)))),
+    prepareHostKeys(settings),
+  );

@@ -1,0 +1,61 @@
+import { Command, CommanderError } from "commander";
+import { version } from "../version.ts";
+import { adminCommands } from "./admins.ts";
+import { configCommands } from "./configuration.ts";
+import { doctorCommand } from "./doctor.ts";
+import { eventCommands } from "./events.ts";
+import { exits } from "./failure.ts";
+import { maintenanceCommands } from "./maintenance.ts";
+import { portableCommand } from "./portable.ts";
+import { serveCommand } from "./serve.ts";
+import { sessionCommands } from "./sessions.ts";
+import { userCommands } from "./users.ts";
+
+const program = (): Command => {
+  const root = new Command("sluice")
+    .description("A file transfer server: SFTP and SCP.")
+    .version(version, "--version")
+    .option("--data-dir <dir>", "where keys, database and homes live (SLUICE_DATA_DIR, ./data)")
+    .option("--config <file>", "configuration file (SLUICE_CONFIG, DATA-DIR/sluice.json)")
+    .option("--json", "print results as JSON")
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      "after",
+      `
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 refused.
+
+Examples:
+  sluice serve
+  printf secret | sluice user add anna --password-stdin
+  sluice events --follow
+  sluice doctor`,
+    );
+  serveCommand(root);
+  portableCommand(root);
+  maintenanceCommands(root);
+  userCommands(root);
+  adminCommands(root);
+  sessionCommands(root);
+  eventCommands(root);
+  configCommands(root);
+  doctorCommand(root);
+  const quiet = (command: Command): void => {
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, `sluice: `)),
+    });
+    command.commands.forEach(quiet);
+  };
+  quiet(root);
+  return root;
+};
+
+/** Runs the command line; the exit code is set when it resolves. */
+export const runCommandLine = async (args: ReadonlyArray<string>): Promise<void> => {
+  const root = program();
+  try {
+    await root.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    Deno.exitCode = error.exitCode === 0 ? exits.ok : exits.usage;
+  }
+};
