@@ -114,3 +114,41 @@ Deno.test("serveSftp survives changed bytes in a valid session", async () => {
     { numRuns: 400 },
   );
 });
+
+Deno.test("serveSftp answers every request on live handles exactly once", async () => {
+  const live = fc.nat(3);
+  const small = fc.nat(20).map(u64);
+  const spec = fc.oneof(
+    fc.tuple(fc.constant(packet.read), live, small, fc.nat(300).map(u32)),
+    fc.tuple(fc.constant(packet.write), live, small, fc.uint8Array({ maxLength: 20 }).map(bytes)),
+    fc.tuple(fc.constantFrom(packet.fstat, packet.close, packet.readdir), live),
+    fc.tuple(fc.constant(packet.fsetstat), live, fc.constant(u32(1)), small),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(spec, { maxLength: 60 }),
+      (specs) =>
+        Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+          const vfs = treeVfs({ "/f": "0123456789", "/d/g": "x" });
+          const client = yield* connect(vfs);
+          yield* Effect.promise(async () => {
+            const handles = [
+              await client.open("/f", 1),
+              await client.open("/f", 1 | 2),
+              await client.open("/n", 2 | 4 | 8),
+              (await client.ask(packet.opendir, text("/d"))).body,
+            ];
+            const ids = specs.map(([kind, which, ...fields]) =>
+              client.send(kind, handles[which]!, ...fields)
+            );
+            for (const id of ids) await client.answer(id);
+            assert.equal((await client.ask(packet.stat, text("/"))).type, packet.attrs);
+          });
+          client.end();
+          assert.equal((yield* Effect.timeout(client.exit, "10 seconds"))._tag, "Success");
+          assert.equal(vfs.openCount, 0);
+        }))),
+    ),
+    { numRuns: 200 },
+  );
+});

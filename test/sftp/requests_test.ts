@@ -98,10 +98,15 @@ sftp("OPEN reads its flags as bits (SECURITY 3.1 item 23)", { "/f": "old" }, asy
   await c.ask(packet.close, await c.open("/f", 0));
 });
 
-sftp("OPEN passes the mode of its attributes", {}, async (c, vfs) => {
-  const reply = await c.ask(packet.open, text("/x"), u32(WRITE | CREAT), u32(4), u32(0o100600));
-  await c.ask(packet.close, reply.body);
-  assert.equal(vfs.nodes.get("/x")?.mode, 0o600);
+sftp("OPEN and MKDIR pass the mode of their attributes through the umask", {}, async (c, vfs) => {
+  const mode = (bits: number) => [u32(4), u32(bits)];
+  for (const [path, asked] of [["/x", 0o100600], ["/y", 0o100666]] as const) {
+    const reply = await c.ask(packet.open, text(path), u32(WRITE | CREAT), ...mode(asked));
+    await c.ask(packet.close, reply.body);
+  }
+  await c.ask(packet.mkdir, text("/z"), ...mode(0o777));
+  const made = ["/x", "/y", "/z"].map((path) => vfs.nodes.get(path)?.mode);
+  assert.deepEqual(made, [0o600, 0o644, 0o755]);
 });
 
 sftp("STAT, LSTAT and FSTAT answer ATTRS", { "/d/f": "four" }, async (c, vfs) => {

@@ -49,6 +49,17 @@ export const decodeAttributes = (body: Body): Attributes => {
   return found;
 };
 
+/**
+ * The same for OPEN and MKDIR: a new file's mode passes the umask that sshd
+ * has. OpenSSH's client asks for 0777 with every mkdir and relies on it.
+ */
+export const decodeInitial = (body: Body): Attributes => {
+  const { mode, ...others } = decodeAttributes(body);
+  return mode === undefined ? others : { ...others, mode: mode & ~umask };
+};
+
+const umask = 0o022;
+
 /** Writes ATTRS of an entry. */
 export const encodeAttributes = (into: Encoder, entry: Entry): Encoder => {
   const owned = entry.uid !== undefined && entry.gid !== undefined;

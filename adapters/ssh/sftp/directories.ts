@@ -2,7 +2,7 @@ import { Chunk, Clock, Effect, Option, Scope, Stream } from "effect";
 import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import { parent, type VPath } from "../../../src/vpath.ts";
-import { decodeAttributes } from "./attrs.ts";
+import { decodeInitial } from "./attrs.ts";
 import { statusPacket } from "./encoder.ts";
 import { inSlot, success } from "./files.ts";
 import type { OpenDirectory } from "./handles.ts";
@@ -55,7 +55,7 @@ export const readdir: Handler = (session, id, body) => {
 /** MKDIR (section 6.6). */
 export const mkdir: Handler = (session, id, body) => {
   const raw = body.text();
-  const attributes = decodeAttributes(body);
+  const attributes = decodeInitial(body);
   if (session.refused(id, body)) return;
   session.control(
     id,

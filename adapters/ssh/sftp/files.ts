@@ -1,7 +1,7 @@
 import { Effect, ExecutionStrategy, Exit, Scope } from "effect";
 import { fault } from "../../../src/failpoint.ts";
 import type { OpenOptions } from "../../../src/vfs/vfs.ts";
-import { decodeAttributes, encodeAttributes } from "./attrs.ts";
+import { decodeAttributes, decodeInitial, encodeAttributes } from "./attrs.ts";
 import { Encoder, statusPacket } from "./encoder.ts";
 import { type OpenFile, release } from "./handles.ts";
 import { code, openFlag, packet } from "./protocol.ts";
@@ -16,7 +16,7 @@ export const success = (id: number): Uint8Array => statusPacket(id, code.ok, "Su
 export const open: Handler = (session, id, body) => {
   const raw = body.text();
   const flags = body.u32();
-  const attributes = decodeAttributes(body);
+  const attributes = decodeInitial(body);
   if (session.refused(id, body)) return;
   const has = (flag: number) => (flags & flag) !== 0;
   const write = has(openFlag.write) || has(openFlag.append);
