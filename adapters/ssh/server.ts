@@ -223,7 +223,7 @@ const serveClient = (
 
     const why = yield* Effect.promise(() => closed);
     if (session) yield* session.end(why);
-    else if (!auth.attempted) yield* login.abandoned;
+    else yield* login.abandoned;
     yield* Effect.logDebug("connection closed").pipe(Effect.annotateLogs({ ip, why }));
   });
 

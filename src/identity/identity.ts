@@ -58,7 +58,10 @@ export interface Login {
   ) => Effect.Effect<LoginOutcome>;
   /** Methods to try, before any attempt. */
   readonly methods: Effect.Effect<ReadonlyArray<SshMethod>>;
-  /** The client left without any attempt: records it (BEHAVIOUR SSH-04). */
+  /**
+   * The connection ended before a login: records it, unless an attempt was
+   * recorded (BEHAVIOUR SSH-04). For every connection that did not log in.
+   */
   readonly abandoned: Effect.Effect<void>;
 }
 

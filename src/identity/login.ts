@@ -2,7 +2,6 @@ import { Clock, Effect, Either, Exit, Option } from "effect";
 import type { Users } from "../catalog/catalog.ts";
 import type { Settings } from "../config/config.ts";
 import type { CatalogError } from "../errors.ts";
-import type { NewEvent } from "../events/event.ts";
 import type { Journal } from "../events/journal.ts";
 import { fault } from "../failpoint.ts";
 import type { User } from "../model/user.ts";
@@ -10,8 +9,9 @@ import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
 import { loginRefusal, usesTotp } from "./gate.ts";
 import type { Login, LoginOutcome, PresentedKey, SshMethod } from "./identity.ts";
+import { loginEvents } from "./login_events.ts";
 import { needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
-import { accountName, printable } from "./naming.ts";
+import { accountName } from "./naming.ts";
 import type { Passwords } from "./passwords.ts";
 import type { SecondFactor } from "./second_factor.ts";
 import { Tries } from "./tries.ts";
@@ -46,21 +46,9 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
     let finished = false;
     /** When the check began whose time an answer must not show. */
     let workStarted = 0;
-    let recorded = false;
-    let offered = 0;
 
-    const record = (
-      event: Pick<NewEvent, "action" | "status" | "username" | "method" | "message">,
-    ) =>
-      Effect.suspend(() => {
-        recorded = true;
-        return journal.record({
-          ...event,
-          ip: peer.ip,
-          protocol: "SSH",
-          session_id: peer.sessionId,
-        });
-      });
+    const events = loginEvents(journal, peer);
+
     const refused = (): LoginOutcome => ({
       _tag: "Refused",
       next: passedKey?.next ?? methods,
@@ -94,13 +82,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
           "CatalogError",
           (error) => Effect.logWarning(`login of ${user.username}: ${error.message}`),
         );
-        yield* record({
-          action: "login.succeeded",
-          status: 1,
-          username: user.username,
-          method,
-          ...(detail === undefined ? {} : { message: printable(detail) }),
-        });
+        yield* events.succeeded(user.username, method, detail);
         return { _tag: "Accepted", user, method } satisfies LoginOutcome;
       });
 
@@ -113,14 +95,18 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       turn.withPermits(1)(Effect.gen(function* () {
         if (finished || tries.exhausted) return refused();
         tries.count();
+        events.begun();
         const name = nameOf(typed);
         const wasHalf = passedKey !== undefined;
+        const label = wasHalf && method !== "publickey" ? `publickey+${method}` : method;
         workStarted = yield* Clock.currentTimeMillis;
         const exit = yield* Effect.exit(Effect.gen(function* () {
           if (fault("identity.step", method)) return yield* Effect.die("failpoint identity.step");
           const verdict = yield* work(name);
           return verdict._tag === "Proven" ? yield* admit(verdict) : verdict;
-        }));
+        })).pipe(
+          Effect.onInterrupt(() => events.failed(name ?? typed, label, "the client went away")),
+        );
         if (Exit.isSuccess(exit) && exit.value._tag === "Accepted") {
           finished = true;
           tries.giveBack();
@@ -137,17 +123,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
         const reason = Exit.isSuccess(exit) && exit.value._tag === "Wrong"
           ? exit.value.reason
           : "internal error";
-        const failed = record({
-          action: "login.failed",
-          status: 2,
-          username: printable(name ?? typed),
-          method: wasHalf && method !== "publickey" ? `publickey+${method}` : method,
-          message: printable(reason),
-        });
-        yield* Effect.catchAllCause(
-          failed,
-          (cause) => Effect.logError("a refused login could not be recorded", cause),
-        );
+        yield* events.failed(name ?? typed, label, reason);
         if (method !== "publickey") {
           const elapsed = Math.max(0, (yield* Clock.currentTimeMillis) - workStarted);
           yield* Effect.sleep(failureDelay + answerGrid - elapsed % answerGrid);
@@ -169,7 +145,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       turn.withPermits(1)(Effect.gen(function* () {
         if (finished || tries.exhausted) return refused();
         tries.countQuery();
-        offered += 1;
+        events.offered(typed);
         const exit = yield* Effect.exit(Effect.suspend(() => findKey(nameOf(typed), key)));
         if (Exit.isSuccess(exit) && Either.isRight(exit.value.usable)) {
           return { _tag: "KeyUsable" } as const;
@@ -255,16 +231,6 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             return { _tag: "Proven", user, method, ...(rehash === undefined ? {} : { rehash }) };
           })),
 
-      abandoned: Effect.suspend(() =>
-        recorded ? Effect.void : record({
-          action: "login.failed",
-          status: 2,
-          username: "",
-          method: "no_auth_tried",
-          message: offered === 0
-            ? "no login was tried"
-            : `${offered} keys were offered, none signed`,
-        })
-      ),
+      abandoned: events.abandoned,
     };
   });

@@ -446,6 +446,27 @@ it("SSH-04: a client that leaves without a try is recorded once, with no name", 
     yield* past(wrongs.password!(tried));
     yield* tried.abandoned;
     assert.equal(world.events.length, 2);
+    const asking = yield* begin(world);
+    yield* asking.publicKey("alice", { ...question, blob: Buffer.alloc(3) });
+    yield* asking.publicKey("alice", question);
+    yield* asking.abandoned;
+    const { method, username, message } = world.events.at(-1)!;
+    assert.deepEqual([method, username], ["publickey", "alice"]);
+    assert.match(message!, /2 keys/);
+  }));
+
+it("an attempt whose client goes away is recorded as failed and logs nobody in", () =>
+  Effect.gen(function* () {
+    const world = new World();
+    world.add(alice);
+    const login = yield* begin(world);
+    const fiber = yield* Effect.fork(login.keyboardInteractive("alice", () => Effect.never));
+    yield* TestClock.adjust("1 second");
+    yield* Fiber.interrupt(fiber);
+    yield* login.abandoned;
+    assert.equal(world.events.length, 1);
+    assert.match(lastReason(world)!, /went away/);
+    assert.equal(tag(yield* past(single.password!(login))), "Accepted", "the turn is free again");
   }));
 
 it("events never hold what the client gave as a secret", () =>
