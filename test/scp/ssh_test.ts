@@ -109,3 +109,21 @@ live(
       assert.equal(Deno.readTextFileSync(`${dir}/back/e/a b`), "22");
     }),
 );
+
+live("SECURITY 6.19: ssh runs only commands of the table", () =>
+  Effect.gen(function* () {
+    const { home, ssh } = yield* server;
+    Deno.writeTextFileSync(`${home}/a`, "abc");
+    const sum = yield* ssh("md5sum a");
+    assert.deepEqual(sum, { ...done, stdout: "900150983cd24fb0d6963f7d28e17f72  a\n" });
+    assert.deepEqual(yield* ssh("pwd"), { ...done, stdout: "/\n" });
+    const missing = yield* ssh("md5sum nothing");
+    assert.equal(missing.stderr, "md5sum: nothing: No such file or directory\n");
+    assert.equal(missing.code, 1);
+    for (const line of ["sh", "rsync --server . /", "scp -t $(id)", "pwd; id"]) {
+      const refused = yield* ssh(line);
+      assert.notEqual(refused.code, 0, line);
+      assert.equal(refused.stdout, "");
+    }
+    assert.deepEqual([...Deno.readDirSync(home)].map((entry) => entry.name), ["a"]);
+  }));
