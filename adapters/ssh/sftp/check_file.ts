@@ -80,7 +80,6 @@ const byHandle: Handler = (session, id, body) => {
   const file = session.file(id, raw);
   if (!file) return;
   const turn = file.turns.alone();
-  session.budget.reserve(limits.piece);
   session.apart(
     id,
     Effect.gen(function* () {
@@ -95,10 +94,7 @@ const byHandle: Handler = (session, id, body) => {
       );
       return answer(id, request.algorithm, digests);
     }),
-    () => {
-      session.budget.release(limits.piece);
-      file.turns.leaveAlone();
-    },
+    () => file.turns.leaveAlone(),
   );
 };
 

@@ -37,10 +37,7 @@ const copyData: Handler = (session, id, body) => {
   }
   const files = from === to ? [from] : [from, to];
   const turns = Promise.all(files.map((file) => file.turns.alone()));
-  // The piece's buffer, held as long as the request.
-  session.budget.reserve(limits.piece);
   const done = () => {
-    session.budget.release(limits.piece);
     for (const file of files) file.turns.leaveAlone();
   };
   session.apart(

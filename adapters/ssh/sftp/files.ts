@@ -1,5 +1,4 @@
 import { Effect, ExecutionStrategy, Exit, Scope } from "effect";
-import { fault } from "../../../src/failpoint.ts";
 import type { OpenOptions } from "../../../src/vfs/vfs.ts";
 import { decodeAttributes, decodeInitial, encodeAttributes } from "./attrs.ts";
 import { Encoder, statusPacket } from "./encoder.ts";
@@ -39,8 +38,6 @@ export const open: Handler = (session, id, body) => {
     inSlot(session, id, (scope) =>
       Effect.gen(function* () {
         const path = yield* session.path(raw);
-        const act = fault("sftp.open", path);
-        if (act) return yield* Effect.die(new Error(`failpoint sftp.open ${act}`));
         const handle = yield* Scope.extend(session.vfs.open(path, options), scope);
         const turns = new Turns(options.append);
         yield* Scope.addFinalizer(scope, settled(turns));

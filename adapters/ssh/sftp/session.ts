@@ -8,7 +8,7 @@ import { Budget } from "./budget.ts";
 import { statusPacket } from "./encoder.ts";
 import { Handles, type OpenDirectory, type OpenFile } from "./handles.ts";
 import { Output } from "./output.ts";
-import { code, type StatusCode } from "./protocol.ts";
+import { code, limits, type StatusCode } from "./protocol.ts";
 import { internalError, statusOf, statusOfCause } from "./status.ts";
 
 /** Effect of a control request: answers the whole reply packet. */
@@ -122,16 +122,23 @@ export class Session {
     this.#pump();
   }
 
-  /** Runs a long request beside the others; `done` runs at its end, however it comes. */
+  /**
+   * Runs a long request beside the others; `done` runs at its end, however it
+   * comes. Each counts as a piece of file data, which bounds how many run.
+   */
   apart(id: number, operation: Control, done?: () => void): void {
     const cost = this.cost;
+    this.budget.reserve(limits.piece);
     this.run(Effect.catchAll(operation, (error) => {
       const { code: status, message } = statusOf(error);
       return Effect.succeed(statusPacket(id, status, message));
     })).then(
       (bytes) => this.reply(bytes, cost),
       (error) => this.ended || this.failed(id, error, cost),
-    ).finally(done);
+    ).finally(() => {
+      this.budget.release(limits.piece);
+      done?.();
+    });
   }
 
   /** Parses a path of the client. */
