@@ -1,5 +1,8 @@
 const longest = 1024;
 const encoder = new TextEncoder();
+/** Hashes of other systems; unless `recognises` knows them, nobody could log in with them (AUTH-08). */
+const encoded =
+  /^(\$(y|gy|7|2[abxy]?|argon2(id|i|d)|pbkdf2-[a-z0-9-]+|1|apr1|5|6)\$|\{[A-Z0-9-]{3,}\}[A-Za-z0-9+/=.$]{16,}$)/;
 
 export interface PasswordRules {
   /** Bits; 0 takes any. */
@@ -19,7 +22,11 @@ export const checkPassword = (
     return [`${field}: is longer than ${longest} bytes`];
   }
   if (password.includes("\0")) return [`${field}: has a NUL character`];
-  if (rules.recognises(password) || rules.minEntropy <= 0) return [];
+  if (rules.recognises(password)) return [];
+  if (encoded.test(password)) {
+    return [`${field}: looks like a hash that this server cannot check; give the plain password`];
+  }
+  if (rules.minEntropy <= 0) return [];
   const bits = entropy(password);
   return bits >= rules.minEntropy ? [] : [
     `${field}: is too easy to guess (${Math.floor(bits)} of ${rules.minEntropy} bits); ` +

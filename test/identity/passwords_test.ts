@@ -6,6 +6,7 @@ import { Effect, Layer, Schema } from "effect";
 import { layer } from "../../adapters/passwords/passwords.ts";
 import { Config, ConfigSchema } from "../../src/config/config.ts";
 import { Passwords } from "../../src/identity/passwords.ts";
+import { checkPassword } from "../../src/model/check_password.ts";
 import { live } from "../harness.ts";
 
 const cheap = { argon2_memory: 64, argon2_iterations: 1, argon2_parallelism: 1 };
@@ -146,3 +147,11 @@ live(
       })
     ),
 );
+
+Deno.test("AUTH-08: checkPassword() refuses hashes that nobody could log in with", () => {
+  const rules = { minEntropy: 0, recognises: (text: string) => text.startsWith("$6$") };
+  const refused = ["$y$j9T$abc$def", "$argon2id$junk", "$2a$31$x", `{SSHA}${"a".repeat(32)}`];
+  for (const text of refused) assert.equal(checkPassword("password", text, rules).length, 1, text);
+  const taken = ["$6$salt$hash", "$ecret", "{curly}", "$1", "$10 bill", "{ABC}", undefined, ""];
+  for (const text of taken) assert.deepEqual(checkPassword("password", text, rules), []);
+});
