@@ -67,5 +67,13 @@ export const fingerprint = async (dir: string): Promise<ReadonlyArray<string>> =
 };
 
 /** Names that the server uses for uploads under way: none may be left behind. */
-export const leftovers = async (dir: string): Promise<ReadonlyArray<string>> =>
-  (await fingerprint(dir)).filter((line) => /(^|\/)\.sluice/.test(line));
+export const leftovers = async (dir: string): Promise<ReadonlyArray<string>> => {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(dir)) {
+    const path = `${dir}/${entry.name}`;
+    if (entry.name.startsWith(".sluice-")) found.push(path);
+    // Gone while we look is gone.
+    if (entry.isDirectory) found.push(...await leftovers(path).catch(() => []));
+  }
+  return found;
+};
