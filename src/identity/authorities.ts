@@ -61,12 +61,12 @@ export const loadAuthorities = (settings: {
       check: (blob, who) =>
         Effect.gen(function* () {
           if (trusted.length === 0) return Either.left("no certificate authority is trusted");
-          const parsed = parseCertificate(blob);
+          const parsed = parseCertificate(
+            blob,
+            (authority) => trusted.some((key) => sameBytes(key, authority)),
+          );
           if (Either.isLeft(parsed)) return parsed;
           const certificate = parsed.right;
-          if (!trusted.some((key) => sameBytes(key, certificate.authority.blob))) {
-            return Either.left("the certificate's authority is not trusted");
-          }
           const withdrawn = yield* Effect.either(revoked);
           if (Either.isLeft(withdrawn)) {
             return Either.left("the list of revoked certificates cannot be read");

@@ -42,7 +42,8 @@ export const loginRefusal = (
   if (passwordExpired(user, now)) return "the password has expired";
   if (filters.two_factor_protocols.includes("SSH")) {
     if (!usesTotp(user)) return "a second factor is required and not set up";
-    // Passwords over SSH cannot carry a code (BEHAVIOUR MFA-05).
+    // A password over SSH cannot carry a code (BEHAVIOUR MFA-05). A key may log in
+    // alone, as in the incumbent; `denied_login_methods` is there for stricter sites.
     if (method === "password") return "a second factor is required";
   }
   return undefined;

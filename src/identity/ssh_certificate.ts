@@ -43,7 +43,11 @@ const keyFields: Readonly<Record<string, number>> = {
  * to ignore one would give more than the authority granted. Who may use it,
  * where and when is for the caller to check.
  */
-export const parseCertificate = (blob: Uint8Array): Either.Either<Certificate, string> => {
+export const parseCertificate = (
+  blob: Uint8Array,
+  /** Asked before any signature is computed: strangers must not choose how long that takes. */
+  isTrusted: (authority: Uint8Array) => boolean,
+): Either.Either<Certificate, string> => {
   const malformed = Either.left("the certificate is malformed");
   const read = new WireReader(blob);
   const type = read.text();
@@ -74,6 +78,7 @@ export const parseCertificate = (blob: Uint8Array): Either.Either<Certificate, s
     !signature || principals.length > mostPrincipals
   ) return malformed;
   if (kind !== userCertificate) return Either.left("this is not a user certificate");
+  if (!isTrusted(authorityBlob)) return Either.left("the certificate's authority is not trusted");
 
   const key = parsePublicKey(
     Buffer.concat([wireString(base), blob.subarray(keyFrom, keyTo)]),

@@ -155,3 +155,17 @@ Deno.test("AUTH-08: checkPassword() refuses hashes that nobody could log in with
   const taken = ["$6$salt$hash", "$ecret", "{curly}", "$1", "$10 bill", "{ABC}", undefined, ""];
   for (const text of taken) assert.deepEqual(checkPassword("password", text, rules), []);
 });
+
+live(
+  "verify() and waste() refuse a flood at once instead of queueing it",
+  () =>
+    withPasswords((passwords) =>
+      Effect.gen(function* () {
+        const encoded = yield* passwords.hash("secret");
+        const all = Array.from({ length: 300 }, () => passwords.verify(encoded, "secret"));
+        const answers = yield* Effect.all(all, { concurrency: "unbounded" });
+        assert.equal(answers.filter(({ ok }) => ok).length, 256);
+        assert.equal((yield* passwords.verify(encoded, "secret")).ok, true, "the flood is over");
+      })
+    ),
+);
