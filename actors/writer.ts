@@ -1,4 +1,4 @@
-import { Cause, Deferred, Effect, Exit, Layer, Queue } from "effect";
+import { Cause, Deferred, Effect, Exit, Layer, Option, Queue } from "effect";
 import { sql } from "kysely";
 import { attempt, Database, type Db, whenFree, Writer } from "../src/catalog/database.ts";
 import { CatalogError } from "../src/errors.ts";
@@ -30,18 +30,14 @@ export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
     const box = yield* Queue.bounded<Request>(capacity);
     const waiting = new Set<Request>();
     let open = true;
-    const stopped = (op: string) =>
-      new CatalogError({ reason: "Unavailable", op, detail: "the catalog is closed" });
-
     const answer = (batch: ReadonlyArray<Request>, exit: Exit.Exit<Results, CatalogError>) =>
       Effect.forEach(batch, (request, i) =>
         Deferred.done(
           request.reply,
           Exit.matchEffect(exit, {
+            // A defect here is the writer's own; those of `work` are among the results.
             onFailure: (cause) =>
-              Exit.failCause(
-                Cause.isInterruptedOnly(cause) ? Cause.fail(stopped(request.op)) : cause,
-              ),
+              Exit.fail(Option.getOrElse(Cause.failureOption(cause), () => stopped(request.op))),
             onSuccess: (results) => results[i] ?? Exit.fail(stopped(request.op)),
           }) as Exit.Exit<unknown, CatalogError>,
         ), { discard: true });
@@ -92,6 +88,9 @@ export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
   }),
 );
 
+const stopped = (op: string) =>
+  new CatalogError({ reason: "Unavailable", op, detail: "the catalog is closed" });
+
 type Results = ReadonlyArray<Exit.Exit<unknown, CatalogError>>;
 
 /** Fails as a whole only when the transaction itself did, or the database was busy. */
@@ -108,7 +107,11 @@ const transaction = (
       yield* rollback;
       return results;
     }
-    if (fault("catalog.commit") === "kill") Deno.kill(Deno.pid, "SIGKILL");
+    const acted = fault("catalog.commit");
+    if (acted === "kill") Deno.exit(137);
+    if (acted) yield* rollback;
+    if (acted === "die") return yield* Effect.die("failpoint catalog.commit");
+    if (acted === "fail") return yield* stopped("commit");
     yield* Effect.onError(attempt("commit", () => trx.commit().execute()), () => rollback);
     return results;
   }));

@@ -76,8 +76,7 @@ const checkPermissions = (
   problems: Problems,
   given: UserInput["permissions"],
 ): Record<string, ReadonlyArray<Permission>> => {
-  // No prototype: `__proto__` is a key like any other.
-  const out: Record<string, ReadonlyArray<Permission>> = Object.create(null);
+  const out: Record<string, ReadonlyArray<Permission>> = {};
   for (const [key, list] of Object.entries(given)) {
     const field = `permissions[${JSON.stringify(key)}]`;
     const path = cleanPath(problems, field, key);

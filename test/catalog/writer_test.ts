@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { Effect, Either, Exit, Fiber, Option, Scope, TestClock } from "effect";
+import { sql } from "kysely";
 import { connection } from "../../adapters/libsql/open.ts";
 import { attempt, type Db } from "../../src/catalog/database.ts";
 import { CatalogError } from "../../src/errors.ts";
+import { arm } from "../../src/failpoint.ts";
 import { it, live, tempDir } from "../harness.ts";
 import { openIn, operator, user } from "./world.ts";
 
@@ -91,6 +93,44 @@ live(
       assert.equal(late.left.reason, "Unavailable");
       const again = yield* openIn(dir);
       assert.equal((yield* names(again.database.read)).length, done);
+    }),
+);
+
+live(
+  "Writer comes back after a defect in a transaction, and the journal loses nothing",
+  () =>
+    Effect.gen(function* () {
+      const { users, journal, database } = yield* openIn(yield* tempDir);
+      arm("catalog.commit=die*1");
+      const failed = yield* Effect.flip(users.add(user("bob"), operator));
+      assert.equal(failed.reason, "Unavailable");
+      assert.equal(yield* users.find("bob"), undefined);
+      arm("catalog.commit=die*1");
+      yield* journal.record({ action: "mkdir", status: 1, username: "anna" });
+      yield* journal.flush;
+      arm("catalog.commit=fail*2");
+      yield* journal.record({ action: "mkdir", status: 1, username: "bob" });
+      yield* journal.flush;
+      assert.deepEqual(yield* names(database.read), ["anna", "bob"]);
+      yield* users.add(user("bob"), operator);
+    }),
+);
+
+live(
+  "S7.4: a full disk fails the write, keeps what is stored, and heals",
+  () =>
+    Effect.gen(function* () {
+      const { users, catalog, database } = yield* openIn(yield* tempDir);
+      yield* users.add(user("anna"), operator);
+      yield* attempt("test", () => sql`PRAGMA max_page_count = 1`.execute(database.write));
+      const big = user("bob", { description: "x".repeat(500_000) });
+      const failed = yield* Effect.flip(users.add(big, operator));
+      assert.equal(failed.reason, "Unavailable");
+      assert.match(failed.detail, /full/);
+      assert.equal((yield* users.find("anna"))?.username, "anna");
+      assert.equal(yield* users.find("bob"), undefined);
+      yield* users.add(big, operator);
+      assert.deepEqual(yield* catalog.check, []);
     }),
 );
 
