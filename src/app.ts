@@ -96,7 +96,11 @@ const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
     const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
     listeners.sftp = ssh.addresses;
     yield* serveControl(settings, { stop, listeners: () => listeners });
-    const telemetry = yield* telemetryApp({ version, ready: () => ready, probes: yield* probes });
+    const telemetry = yield* telemetryApp({
+      version,
+      ready: () => ready,
+      probes: yield* probes(ssh.addresses),
+    });
     listeners.telemetry = yield* Effect.forEach(settings.telemetry.bindings, (b) =>
       Effect.map(
         serveApp(telemetry, { hostname: b.address === "" ? "0.0.0.0" : b.address, port: b.port }),
@@ -154,9 +158,15 @@ const serveControl = (
       )),
   );
 
-/** What `/healthz` asks: the database answers a read and a write. */
-const probes: Effect.Effect<ReadonlyArray<Probe>, never, Catalog | Journal | Scope.Scope> = Effect
-  .gen(function* () {
+/**
+ * What `/healthz` asks: the database answers a read and a write, and each
+ * client port is held. That it also accepts is asked by the listener itself,
+ * once a second; a connection from here would be journalled as a failed login.
+ */
+const probes = (
+  addresses: ReadonlyArray<string>,
+): Effect.Effect<ReadonlyArray<Probe>, never, Catalog | Journal | Scope.Scope> =>
+  Effect.gen(function* () {
     const catalog = yield* Catalog;
     const journal = yield* Journal;
     return [
@@ -168,7 +178,21 @@ const probes: Effect.Effect<ReadonlyArray<Probe>, never, Catalog | Journal | Sco
         }),
       },
       { name: "database_write", check: Effect.as(journal.flush, undefined) },
+      ...addresses.map((address) => ({ name: `sftp ${address}`, check: held(address) })),
     ];
+  });
+
+/** Taking the port must fail: it is ours. */
+const held = (address: string): Effect.Effect<string | undefined> =>
+  Effect.sync(() => {
+    const cut = address.lastIndexOf(":");
+    const hostname = address.slice(0, cut).replace(/^\[|\]$/g, "");
+    try {
+      Deno.listen({ hostname, port: Number(address.slice(cut + 1)) }).close();
+      return "nobody listens";
+    } catch (cause) {
+      return cause instanceof Deno.errors.AddrInUse ? undefined : String(cause);
+    }
   });
 
 /** The embedded database's file; undefined when the catalog is elsewhere. */

@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { Effect, Exit, Stream } from "effect";
+import { Effect, Exit, Option, Stream } from "effect";
 import { catalogLayer, databaseFile, prepareHostKeys } from "../app.ts";
 import { Admins, Catalog, Users } from "../catalog/catalog.ts";
 import type { Binding, Settings } from "../config/config.ts";
@@ -159,43 +159,53 @@ const hostKeys = (settings: Settings): Check =>
     ];
   });
 
-const port = (name: string, { address, port }: Binding, running: boolean): Effect.Effect<Finding> =>
-  Effect.promise(async () => {
-    const hostname = address === "" ? "0.0.0.0" : address;
-    const where = `${hostname}:${port}`;
-    if (port === 0) return ok(name, `${where}: any free port`);
-    if (running) {
-      const reach = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-      return await Deno.connect({ hostname: reach, port }).then(
-        (connection) => {
-          connection.close();
-          return ok(name, `${where} answers`);
-        },
-        () =>
-          warn(name, `${where} does not answer`, "the server runs with other flags, or restart it"),
-      );
-    }
-    try {
-      Deno.listen({ hostname, port }).close();
-      return ok(name, `${where} is free`);
-    } catch (cause) {
-      return cause instanceof Deno.errors.AddrInUse
-        ? fail(name, `${where} is taken`, `find who: ss -ltnp 'sport = :${port}'; or move it`)
-        : cause instanceof Deno.errors.PermissionDenied
-        ? fail(name, `${where} needs more rights`, "choose a port of 1024 or above")
-        : fail(name, `${where}: ${cause instanceof Error ? cause.message : cause}`, "correct it");
-    }
-  });
+/** Connects to an address that the running server says it listens on. */
+const reach = (name: string, address: string): Effect.Effect<Finding> => {
+  const cut = address.lastIndexOf(":");
+  const host = address.slice(0, cut).replace(/^\[|\]$/g, "");
+  const hostname = host === "0.0.0.0" ? "127.0.0.1" : host === "::" || host === "" ? "::1" : host;
+  return Effect.promise(() =>
+    Deno.connect({ hostname, port: Number(address.slice(cut + 1)) }).then((connection) => {
+      connection.close();
+      return ok(name, `${address} answers`);
+    }, () => fail(name, `${address} does not answer`, "restart the server and read its log"))
+  );
+};
+
+/** Tries to take an address, as the next start will. */
+const bindable = (name: string, { address, port }: Binding): Finding => {
+  const hostname = address === "" ? "0.0.0.0" : address;
+  const where = `${hostname}:${port}`;
+  try {
+    Deno.listen({ hostname, port }).close();
+    return ok(name, port === 0 ? `${where}: any free port` : `${where} is free`);
+  } catch (cause) {
+    return cause instanceof Deno.errors.AddrInUse
+      ? fail(name, `${where} is taken`, `find who: ss -ltnp 'sport = :${port}'; or move it`)
+      : cause instanceof Deno.errors.PermissionDenied
+      ? fail(name, `${where} needs more rights`, "choose a port of 1024 or above")
+      : fail(name, `${where}: ${cause instanceof Error ? cause.message : cause}`, "correct it");
+  }
+};
 
 const server = (settings: Settings): Check =>
   Effect.gen(function* () {
-    const status = yield* Effect.exit(tryServer(settings.data_dir, "GET", "/v1/status"));
-    const running = Exit.isSuccess(status) && status.value !== undefined;
-    const ports = yield* Effect.all([
-      ...settings.sftpd.bindings.map((b) => port("port sftp", b, running)),
-      ...settings.telemetry.bindings.map((b) => port("port telemetry", b, running)),
-    ]);
-    return [ok("server", running ? "running" : "not running"), ...ports];
+    const status = yield* Effect.option(tryServer(settings.data_dir, "GET", "/v1/status"));
+    const running = Option.getOrUndefined(status) as
+      | { pid: number; listeners: Record<string, ReadonlyArray<string>> }
+      | undefined;
+    if (running) {
+      const answers = yield* Effect.forEach(
+        Object.entries(running.listeners).flatMap(([name, all]) => all.map((at) => ({ name, at }))),
+        ({ name, at }) => reach(`port ${name}`, at),
+      );
+      return [ok("server", `running, pid ${running.pid}`), ...answers];
+    }
+    return [
+      ok("server", "not running"),
+      ...settings.sftpd.bindings.map((binding) => bindable("port sftp", binding)),
+      ...settings.telemetry.bindings.map((binding) => bindable("port telemetry", binding)),
+    ];
   });
 
 /** Every check of `sluice doctor`, in the order shown. */

@@ -41,7 +41,7 @@ export const loadConfig = (globals: GlobalFlags, flags: ReadonlyArray<Flag> = []
             cause instanceof Deno.errors.NotADirectory)
           ? Effect.succeed(undefined)
           : Effect.fail(
-            usage(`${path}: cannot be read (${cause instanceof Error ? cause.message : cause})`),
+            usage(`${path}: cannot be read (${reason(cause)})`),
           )
       ),
     );
@@ -61,6 +61,13 @@ export const loadConfig = (globals: GlobalFlags, flags: ReadonlyArray<Flag> = []
     };
     return { settings, origins: loaded.origins };
   });
+
+const reason = (cause: unknown): string =>
+  cause instanceof Deno.errors.NotCapable
+    ? "not a regular file"
+    : cause instanceof Error
+    ? cause.message
+    : String(cause);
 
 /**
  * Runs one command to its end and sets the exit code. Failures become one line

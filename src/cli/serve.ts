@@ -2,9 +2,11 @@ import { type Command } from "commander";
 import { Deferred, Effect, Either } from "effect";
 import { type Ready, serve, type ServeOptions } from "../app.ts";
 import type { Settings } from "../config/config.ts";
+import { ConfigError } from "../errors.ts";
 import { watchEscapes } from "../escapes.ts";
 import { run } from "./command.ts";
 import { lockDataDir, prepareDataDir } from "./data_dir.ts";
+import { failed, usage } from "./failure.ts";
 import { complain, print } from "./output.ts";
 import { many } from "./user_flags.ts";
 import { parseBindings, parseCount } from "./values.ts";
@@ -18,13 +20,13 @@ interface ServeFlags {
   readonly graceTime?: string;
 }
 
-/** Turns flags into overlays of the configuration. Text that cannot be read stays, and is refused there. */
+/** Turns flags into overlays of the configuration. */
 const overlays = (flags: ServeFlags) => {
   const list = (flag: string, section: string, values: ReadonlyArray<string> | undefined) =>
     values === undefined ? [] : [{
       flag,
       key: [section, "bindings"],
-      value: Either.getOrElse(parseBindings(values, flag), () => values.join(",")),
+      value: Either.getOrElse(parseBindings(values, flag), () => []),
     }];
   const one = (flag: string, key: ReadonlyArray<string>, value: unknown) =>
     value === undefined ? [] : [{ flag, key, value }];
@@ -42,6 +44,11 @@ const overlays = (flags: ServeFlags) => {
     ),
   ];
 };
+
+/** What is wrong with the addresses, if anything. */
+const problem = ({ sftp = [], telemetry = [] }: ServeFlags): string | undefined =>
+  [parseBindings(sftp, "--sftp"), parseBindings(telemetry, "--telemetry")]
+    .find(Either.isLeft)?.left;
 
 /** Completes `stop` at SIGTERM or SIGINT with the grace time; a second signal ends the process at once. */
 export const stopOnSignals = (stop: Deferred.Deferred<number>, graceSeconds: number) =>
@@ -78,7 +85,13 @@ export const serveUntilStopped = (
     yield* lockDataDir(settings.data_dir, "starting another");
     const stop = yield* Deferred.make<number>();
     yield* stopOnSignals(stop, settings.common.grace_time);
-    yield* serve(settings, { stop, onReady, prepare });
+    yield* serve(settings, { stop, onReady, prepare }).pipe(
+      // The settings are good; the machine stands in the way (exit code 1, not 2).
+      Effect.catchIf(
+        (error) => error instanceof ConfigError && /cannot listen|host key/.test(error.message),
+        (error) => failed(error instanceof Error ? error.message : String(error)),
+      ),
+    );
   });
 
 /** `sluice serve` */
@@ -107,6 +120,8 @@ Examples:
       run(
         command,
         (env) => {
+          const wrong = problem(flags);
+          if (wrong !== undefined) return usage(wrong);
           watchEscapes();
           return serveUntilStopped(env.settings, ({ listeners }) => {
             if (flags.jsonReady) print(JSON.stringify({ ready: true, listeners }));
