@@ -1,5 +1,5 @@
 import { Chunk, Clock, Deferred, Effect, Layer, Option, Queue, Random, Stream } from "effect";
-import { Database, Writer } from "../src/catalog/database.ts";
+import { Database, whenFree, Writer } from "../src/catalog/database.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
 import { deleteIntent, insertIntent, leftBehind } from "../src/events/intents.ts";
@@ -111,7 +111,9 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
       };
     };
 
-    const page = (filter: EventFilter, limit: number) => selectEvents(read, filter, limit);
+    const page = (filter: EventFilter, limit: number) =>
+      whenFree(selectEvents(read, filter, limit));
+    const last = whenFree(newest(read));
     const query = (filter: EventFilter) =>
       Stream.paginateChunkEffect(
         { after: filter.after, left: filter.limit ?? Infinity },
@@ -129,11 +131,11 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
     });
     const follow = ({ limit: _, descending: __, ...filter }: EventFilter) =>
       Stream.unwrap(Effect.gen(function* () {
-        const from = filter.after ?? (filter.since === undefined ? yield* newest(read) : 0);
+        const from = filter.after ?? (filter.since === undefined ? yield* last : 0);
         return Stream.paginateChunkEffect(from, (after) =>
           Effect.gen(function* () {
             // Read before the page: rows that appear in between are looked at next time.
-            const upTo = yield* newest(read);
+            const upTo = yield* last;
             const events = upTo > after ? yield* page({ ...filter, after }, pageSize) : [];
             if (events.length === 0) yield* Effect.raceFirst(woken, Effect.sleep(pollEvery));
             return nextFollow(events, Math.max(after, upTo));

@@ -7,7 +7,7 @@ import { journalLayer } from "../../actors/journal.ts";
 import { writerLayer } from "../../actors/writer.ts";
 import { adminsLayer } from "../../src/catalog/admins.ts";
 import { type Admins, Catalog, type Users } from "../../src/catalog/catalog.ts";
-import { attempt, Database, type Writer } from "../../src/catalog/database.ts";
+import { attempt, Database, whenFree, type Writer } from "../../src/catalog/database.ts";
 import { schemaVersion } from "../../src/catalog/migrate.ts";
 import { usersLayer } from "../../src/catalog/users.ts";
 import { Config, type Settings } from "../../src/config/config.ts";
@@ -42,8 +42,8 @@ const catalogLayer: Layer.Layer<Catalog, never, Database | Config> = Layer.effec
     const { read } = yield* Database;
     const local = placeOf(yield* Config).kind !== "remote";
     return Catalog.of({
-      schemaVersion: schemaVersion(read),
-      check: local ? integrity(read) : Effect.as(schemaVersion(read), []),
+      schemaVersion: whenFree(schemaVersion(read)),
+      check: whenFree(local ? integrity(read) : Effect.as(schemaVersion(read), [])),
       backup: Effect.fn("Catalog.backup")((file) => backup(read, local, file)),
     });
   }),

@@ -10,7 +10,7 @@ import { canonicalName } from "../model/names.ts";
 import { invalid } from "../model/problems.ts";
 import { nameDuplicate, noSuch, readStored, recordChange, withFactors } from "./accounts.ts";
 import { Admins } from "./catalog.ts";
-import { attempt, Database, type Db, Writer } from "./database.ts";
+import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
 import { type AdminsTable, exact } from "./rows.ts";
 
 /** Operators in the catalog. */
@@ -56,13 +56,15 @@ export const adminsLayer: Layer.Layer<Admins, never, Database | Writer | Config 
         });
 
       return Admins.of({
-        find: Effect.fn("Admins.find")((username) => find(read, username)),
+        find: Effect.fn("Admins.find")((username) => whenFree(find(read, username))),
 
         list: Effect.fn("Admins.list")(function* ({ limit, offset, order }) {
-          const rows = yield* attempt("list admins", () =>
-            read.selectFrom("admins").selectAll()
-              .orderBy("username", order === "DESC" ? "desc" : "asc")
-              .limit(limit).offset(offset).execute());
+          const rows = yield* whenFree(
+            attempt("list admins", () =>
+              read.selectFrom("admins").selectAll()
+                .orderBy("username", order === "DESC" ? "desc" : "asc")
+                .limit(limit).offset(offset).execute()),
+          );
           return yield* Effect.forEach(rows, fromRow);
         }),
 

@@ -49,7 +49,7 @@ export const migrate = (
 ): Effect.Effect<number, CatalogError> =>
   Effect.gen(function* () {
     for (const step of steps) {
-      const found = yield* schemaVersion(db);
+      const found = yield* whenFree(schemaVersion(db));
       if (found > steps.length) {
         return yield* new CatalogError({
           reason: "NewerSchema",

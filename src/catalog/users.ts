@@ -10,7 +10,7 @@ import { canonicalName } from "../model/names.ts";
 import type { UserInput } from "../model/user.ts";
 import { nameDuplicate, noSuch, recordChange, withFactors } from "./accounts.ts";
 import { Users } from "./catalog.ts";
-import { attempt, Database, type Db, Writer } from "./database.ts";
+import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
 import { exact } from "./rows.ts";
 import { fromRow, toColumns } from "./user_rows.ts";
 
@@ -66,13 +66,15 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
         });
 
       return Users.of({
-        find: Effect.fn("Users.find")((username) => find(read, username)),
+        find: Effect.fn("Users.find")((username) => whenFree(find(read, username))),
 
         list: Effect.fn("Users.list")(function* ({ limit, offset, order }) {
-          const rows = yield* attempt("list users", () =>
-            read.selectFrom("users").selectAll()
-              .orderBy("username", order === "DESC" ? "desc" : "asc")
-              .limit(limit).offset(offset).execute());
+          const rows = yield* whenFree(
+            attempt("list users", () =>
+              read.selectFrom("users").selectAll()
+                .orderBy("username", order === "DESC" ? "desc" : "asc")
+                .limit(limit).offset(offset).execute()),
+          );
           return yield* Effect.forEach(rows, fromRow);
         }),
 
@@ -164,7 +166,7 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
 
         touchLastLogin: Effect.fn("Users.touchLastLogin")(function* (username) {
           const now = yield* Clock.currentTimeMillis;
-          const row = yield* select(read, username);
+          const row = yield* whenFree(select(read, username));
           // A clock that was set back must not stop the updates.
           if (!row || Math.abs(now - exact(row.last_login)) < loginInterval) return;
           yield* transact(
