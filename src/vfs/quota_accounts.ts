@@ -93,7 +93,10 @@ export const quotaAccounts: Layer.Layer<Quota, never, Users> = Layer.effect(
             const before = account.version;
             const quiet = account.changing === 0;
             const usage = yield* count;
-            if (!quiet || account.version !== before) continue;
+            if (!quiet || account.version !== before) {
+              yield* Effect.sleep("100 millis");
+              continue;
+            }
             yield* set(user.username, usage);
             return usage;
           }

@@ -16,7 +16,8 @@ export const removeTree = (access: Access, path: VPath): Effect.Effect<void, FsE
     if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
       return yield* access.fail("Denied", "remove", path);
     }
-    yield* access.check("stat", path);
+    // Whether it exists is told only to those who may remove here at all.
+    if (!access.may("remove", path)) yield* access.check("rmdir", path);
     const { storage, key } = access.at(path);
     const entry = yield* storage.lstat(key);
     if (entry.kind !== "dir") return yield* remove(access, path);

@@ -90,7 +90,7 @@ export const onDisk = (common: Record<string, unknown> = {}) =>
     const dir = yield* tempDir;
     const root = Deno.realPathSync(dir) + "/home";
     Deno.mkdirSync(root);
-    const made = yield* bench(local({ root, fsync: true }), common);
+    const made = yield* bench(local({ root, fsync: common.fsync !== false }), common);
     return { ...made, root, outside: Deno.realPathSync(dir) };
   });
 

@@ -27,6 +27,18 @@ export const disown = (path: string): void => {
   live.delete(path);
 };
 
+let root: boolean | undefined;
+
+/** Whether this process may give files away. Without `--allow-sys=uid` it says no. */
+export const isRoot = (): boolean => {
+  if (root !== undefined) return root;
+  try {
+    return root = Deno.uid() === 0;
+  } catch {
+    return root = false;
+  }
+};
+
 /** Gives a new entry the configured mode and owner. `fd` or path. */
 export const dress = (
   options: LocalOptions,
@@ -39,7 +51,7 @@ export const dress = (
     if (typeof target === "number") fs.fchmodSync(target, bits);
     else fs.chmodSync(target, bits);
   }
-  if (options.owner && Deno.uid() === 0) {
+  if (options.owner && isRoot()) {
     const { uid, gid } = options.owner;
     if (typeof target === "number") fs.fchownSync(target, uid, gid);
     else fs.lchownSync(target, uid, gid);

@@ -4,6 +4,7 @@ import { Config } from "../../../src/config/config.ts";
 import { FsError } from "../../../src/errors.ts";
 import type { User } from "../../../src/model/user.ts";
 import { Storages } from "../../../src/storage/storages.ts";
+import { isRoot } from "./disk.ts";
 import { toFsError } from "./errors.ts";
 import { local } from "./local.ts";
 
@@ -54,5 +55,5 @@ const makeHome = (dir: string, user: User): void => {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
   }
   Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (Deno.uid() === 0 && (user.uid > 0 || user.gid > 0)) Deno.chownSync(dir, user.uid, user.gid);
+  if (isRoot() && (user.uid > 0 || user.gid > 0)) Deno.chownSync(dir, user.uid, user.gid);
 };

@@ -8,6 +8,7 @@ import {
   disown,
   dress,
   dropTemp,
+  isRoot,
   type LocalOptions,
   openTemp,
   openToRead,
@@ -59,7 +60,7 @@ export class StagedWriter implements Writer {
     try {
       const old = target.info;
       dress(options, this.#temp.fd, target.permissions ?? modeOf(old), 0o666);
-      if (old && Deno.uid() === 0 && old.uid !== null && old.gid !== null) {
+      if (old && isRoot() && old.uid !== null && old.gid !== null) {
         fs.fchownSync(this.#temp.fd, old.uid, old.gid);
       }
       this.#base = build && old ? openToRead(target.path) : undefined;
