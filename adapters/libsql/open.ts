@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Client, createClient } from "@libsql/client";
 import { Effect, type Scope } from "effect";
 import { Kysely, sql } from "kysely";
@@ -91,7 +91,7 @@ const clientOf = (place: Place): Client => {
       ...(place.token && { authToken: place.token }),
     });
   }
-  const url = place.kind === "memory" ? ":memory:" : `file:${encodeURI(place.file)}`;
+  const url = place.kind === "memory" ? ":memory:" : pathToFileURL(place.file).href;
   return createClient({ url, intMode: "bigint", concurrency: 1, timeout: busyTimeout });
 };
 

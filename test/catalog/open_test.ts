@@ -53,6 +53,21 @@ live(
     }),
 );
 
+live(
+  "open() takes a folder whose name has characters that URLs treat specially",
+  () =>
+    Effect.gen(function* () {
+      const dir = `${yield* tempDir}/a b#c?d%20e%zz/é`;
+      yield* Effect.scoped(Effect.gen(function* () {
+        const { users } = yield* openIn(dir);
+        yield* users.add(user("anna"), operator);
+      }));
+      assert.deepEqual(lasting(dir), ["sluice.db", "sluice.db.initialised"]);
+      const { users } = yield* openIn(dir);
+      assert.equal((yield* users.find("anna"))?.username, "anna");
+    }),
+);
+
 live("open() sets its pragmas on both connections", () =>
   Effect.gen(function* () {
     const { database } = yield* openIn(yield* tempDir);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Effect, Either } from "effect";
+import fc from "fast-check";
 import { checkUser } from "../../src/model/check_user.ts";
 import { checkAdmin } from "../../src/model/check_admin.ts";
 import { checkPassword, entropy } from "../../src/model/check_password.ts";
@@ -321,3 +322,37 @@ live("SQL in names is refused or comes back exactly as it was", () =>
     for (const found of all) yield* users.remove(found.username, operator);
     assert.deepEqual(yield* users.list({ limit: 100, offset: 0 }), []);
   }));
+
+Deno.test("decodeUser() and checkUser() answer, and never throw, on anything", () => {
+  const field = fc.constantFrom(...Object.keys(user("a")), ...Object.keys(user("a").filters), "x");
+  const inner = fc.dictionary(field, fc.anything({ maxDepth: 3 }));
+  const json = fc.oneof(
+    fc.anything(),
+    fc.record({ username: fc.string(), permissions: fc.constant({ "/": ["*"] }), filters: inner }),
+    fc.record({
+      username: fc.string({ unit: "binary" }),
+      permissions: fc.dictionary(fc.string(), fc.constant(["list"])),
+      home_dir: fc.string(),
+      email: fc.string(),
+      public_keys: fc.array(fc.string()),
+      filters: fc.record({
+        allowed_ip: fc.array(fc.string()),
+        start_directory: fc.string(),
+        file_patterns: fc.array(fc.record({
+          path: fc.string(),
+          denied_patterns: fc.array(fc.string()),
+        })),
+      }),
+    }),
+  );
+  fc.assert(
+    fc.property(json, (value) => {
+      const decoded = decodeUser(value);
+      const found = Either.isLeft(decoded)
+        ? decoded.left
+        : checkUser(decoded.right, config).problems;
+      for (const text of found) assert.match(text, /^[^:\n][^\n]*$/);
+    }),
+    { numRuns: 1000 },
+  );
+});
