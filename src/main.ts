@@ -1,11 +1,18 @@
+import { exits } from "./cli/failure.ts";
+import { complain } from "./cli/output.ts";
 import { runCommandLine } from "./cli/program.ts";
 import { arm } from "./failpoint.ts";
 import { logNow } from "./log.ts";
 
-const failpoints = Deno.env.get("SLUICE_FAILPOINTS");
-if (failpoints) {
+try {
+  const failpoints = Deno.env.get("SLUICE_FAILPOINTS") ?? "";
   const armed = arm(failpoints);
-  logNow({ level: "warn", event: "failpoints", message: "FAULTS WILL BE INJECTED", armed });
+  if (armed.length > 0) {
+    logNow({ level: "warn", event: "failpoints", message: "FAULTS WILL BE INJECTED", armed });
+  }
+} catch (error) {
+  complain([error instanceof Error ? error.message : String(error)]);
+  Deno.exit(exits.usage);
 }
 
 await runCommandLine(Deno.args);

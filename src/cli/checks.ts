@@ -100,7 +100,7 @@ const database = (settings: Settings): Check =>
       problems.length === 0
         ? ok("database", `sound, schema version ${version}`)
         : fail("database", problems.slice(0, 3).join("; "), "run: sluice restore BACKUP"),
-      users > 0 ? ok("users", `${users > 1 ? "some" : "one"}`) : warn(
+      users > 0 ? ok("users", "there are accounts") : warn(
         "users",
         "nobody can log in",
         "run: sluice user add NAME --password-stdin",
@@ -119,7 +119,7 @@ const contents = Effect.gen(function* () {
   return {
     problems: yield* catalog.check,
     version: yield* catalog.schemaVersion,
-    users: (yield* (yield* Users).list({ limit: 2, offset: 0 })).length,
+    users: (yield* (yield* Users).list({ limit: 1, offset: 0 })).length,
     admins: yield* (yield* Admins).count,
     newest: newest._tag === "Some" ? newest.value.timestamp : 0,
   };
