@@ -176,7 +176,7 @@ const untilWritten = (
       const error = yield* Effect.flip(write(entries)).pipe(Effect.option);
       if (Option.isNone(error)) return;
       if (error.value.reason === "Invalid") break;
-      yield* Effect.logWarning("the journal cannot be written yet", error.value);
+      yield* Effect.logWarning(`the journal cannot be written yet: ${error.value.detail}`);
       yield* Effect.sleep(pause);
     }
     if (entries.length > 1) {
@@ -184,7 +184,7 @@ const untilWritten = (
         discard: true,
       });
     }
-    yield* Effect.logError("an event could not be recorded", entries[0]?.event?.action);
+    yield* Effect.logError(`an event could not be recorded: ${entries[0]?.event?.action}`);
   });
 
 type Next<S> = readonly [Chunk.Chunk<Event>, Option.Option<S>];

@@ -1,8 +1,14 @@
 import { Cause, Deferred, Effect, Exit, Layer, Option, Queue } from "effect";
-import { sql } from "kysely";
-import { attempt, Database, type Db, whenFree, Writer } from "../src/catalog/database.ts";
+import {
+  attempt,
+  Database,
+  type Db,
+  inSavepoint,
+  whenFree,
+  Writer,
+} from "../src/catalog/database.ts";
 import { CatalogError } from "../src/errors.ts";
-import { fault } from "../src/failpoint.ts";
+import { endProcess, fault } from "../src/failpoint.ts";
 import { supervise } from "./supervisor.ts";
 
 interface Request {
@@ -47,7 +53,8 @@ export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
         const batch = [...chunk];
         return restore(whenFree(transaction(write, batch))).pipe(
           Effect.onExit((exit) => answer(batch, exit)),
-          Effect.catchAll((error) => Effect.logWarning("catalog write failed", error)),
+          // Whoever asked has been told.
+          Effect.ignore,
         );
       })
     );
@@ -108,7 +115,7 @@ const transaction = (
       return results;
     }
     const acted = fault("catalog.commit");
-    if (acted === "kill") Deno.exit(137);
+    if (acted === "kill") endProcess();
     if (acted) yield* rollback;
     if (acted === "die") return yield* Effect.die("failpoint catalog.commit");
     if (acted === "fail") return yield* stopped("commit");
@@ -116,17 +123,11 @@ const transaction = (
     return results;
   }));
 
-const guarded = (trx: Db, request: Request, shared: boolean) =>
+/** A request alone in its transaction needs no savepoint. A busy database fails the whole batch, to be tried again. */
+const guarded = (trx: Db, { work }: Request, shared: boolean) =>
   Effect.gen(function* () {
-    const point = (command: ReturnType<typeof sql>) =>
-      shared ? attempt(request.op, () => command.execute(trx)) : Effect.void;
-    yield* point(sql`savepoint request`);
-    const exit = yield* Effect.exit(request.work(trx));
-    if (Exit.isFailure(exit)) {
-      const failure = Cause.failureOption(exit.cause);
-      if (failure._tag === "Some" && failure.value.reason === "Busy") return yield* failure.value;
-      yield* point(sql`rollback to request`);
-    }
-    yield* point(sql`release request`);
+    const exit = yield* shared ? inSavepoint(trx, work(trx)) : Effect.exit(work(trx));
+    const failure = Exit.isFailure(exit) ? Cause.failureOption(exit.cause) : Option.none();
+    if (Option.isSome(failure) && failure.value.reason === "Busy") return yield* failure.value;
     return exit;
   });

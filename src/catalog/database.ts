@@ -1,5 +1,5 @@
-import { Clock, Context, Effect, Either, Random } from "effect";
-import type { Kysely } from "kysely";
+import { Clock, Context, Effect, Either, Exit, Random } from "effect";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import { CatalogError } from "../errors.ts";
 import type { Tables } from "./rows.ts";
 
@@ -37,6 +37,20 @@ export const attempt = <A>(op: string, run: () => Promise<A>): Effect.Effect<A, 
       cause instanceof CatalogError
         ? new CatalogError({ reason: cause.reason, op, detail: cause.detail, cause: cause.cause })
         : new CatalogError({ reason: "Invalid", op, detail: "the query is not valid", cause }),
+  });
+
+/** Runs `work` inside the transaction `trx` so that its failure undoes its own changes and no others. */
+export const inSavepoint = <A>(
+  trx: Db,
+  work: Effect.Effect<A, CatalogError>,
+): Effect.Effect<Exit.Exit<A, CatalogError>, CatalogError> =>
+  Effect.gen(function* () {
+    const run = (command: RawBuilder<unknown>) => attempt("savepoint", () => command.execute(trx));
+    yield* run(sql`savepoint request`);
+    const exit = yield* Effect.exit(work);
+    if (Exit.isFailure(exit)) yield* run(sql`rollback to request`);
+    yield* run(sql`release request`);
+    return exit;
   });
 
 /** How long another process may hold the database before a request fails with Busy, in milliseconds. */

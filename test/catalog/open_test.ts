@@ -6,7 +6,7 @@ import { attempt } from "../../src/catalog/database.ts";
 import { currentVersion, migrate, migrations, schemaVersion } from "../../src/catalog/migrate.ts";
 import type { CatalogError } from "../../src/errors.ts";
 import { live, tempDir } from "../harness.ts";
-import { openIn, operator, user } from "./world.ts";
+import { files, lasting, openIn, operator, user } from "./world.ts";
 
 /** A database with many users, left as a killed process leaves it: log and index beside it. */
 const crashed = (users = 40) =>
@@ -23,12 +23,6 @@ const crashed = (users = 40) =>
     yield* Scope.close(scope, Exit.void);
     return { dir: copy, file: `${copy}/sluice.db` };
   });
-
-const files = (dir: string): string[] =>
-  [...Deno.readDirSync(dir)].filter((e) => e.isFile).map((e) => e.name).sort();
-
-/** Without what a connection that is not collected yet keeps beside the file. */
-const lasting = (dir: string): string[] => files(dir).filter((name) => !/-(wal|shm)$/.test(name));
 
 const refusal = (dir: string): Effect.Effect<CatalogError> =>
   Effect.gen(function* () {
@@ -210,60 +204,3 @@ live("open() keeps nothing on disk when the URL is :memory:", () =>
     assert.equal((yield* users.find("anna"))?.username, "anna");
     assert.deepEqual(files(dir), []);
   }));
-
-live(
-  "Catalog.backup() writes a copy that restore() takes, and refuses an existing file",
-  () =>
-    Effect.gen(function* () {
-      const { restore } = yield* Effect.promise(() => import("../../adapters/libsql/backup.ts"));
-      const dir = yield* tempDir;
-      const copy = `${dir}/copy.db`;
-      yield* Effect.scoped(Effect.gen(function* () {
-        const { catalog, users } = yield* openIn(`${dir}/a`);
-        yield* users.add(user("anna"), operator);
-        yield* catalog.backup(copy);
-        const again = yield* Effect.either(catalog.backup(copy));
-        assert.ok(Either.isLeft(again));
-        assert.match(again.left.message, /exists already/);
-        yield* users.add(user("later"), operator);
-      }));
-      assert.equal(Deno.statSync(copy).mode! & 0o777, 0o600);
-      assert.deepEqual(files(dir), ["copy.db"]);
-      for (const target of [`${dir}/a`, `${dir}/new`]) {
-        yield* restore(copy, `${target}/sluice.db`);
-        const { users } = yield* openIn(target);
-        assert.deepEqual((yield* users.list({ limit: 9, offset: 0 })).map((u) => u.username), [
-          "anna",
-        ]);
-      }
-    }),
-);
-
-live(
-  "restore() refuses what is not a sound backup and leaves the database as it was",
-  () =>
-    Effect.gen(function* () {
-      const { restore } = yield* Effect.promise(() => import("../../adapters/libsql/backup.ts"));
-      const { connection } = yield* Effect.promise(() => import("../../adapters/libsql/open.ts"));
-      const dir = yield* tempDir;
-      yield* Effect.scoped(Effect.gen(function* () {
-        const { users, catalog } = yield* openIn(`${dir}/a`);
-        for (let i = 0; i < 20; i++) yield* users.add(user(`u${i}`), operator);
-        yield* catalog.backup(`${dir}/cut.db`);
-      }));
-      Deno.truncateSync(`${dir}/cut.db`, 9000);
-      Deno.writeTextFileSync(`${dir}/text.db`, "not a database at all");
-      yield* Effect.scoped(Effect.gen(function* () {
-        const other = yield* connection({ kind: "file", file: `${dir}/other.db` }, "full");
-        yield* attempt("test", () => sql`create table t (a)`.execute(other));
-      }));
-      for (const name of ["cut", "text", "other", "absent"]) {
-        const result = yield* Effect.either(restore(`${dir}/${name}.db`, `${dir}/a/sluice.db`));
-        assert.ok(Either.isLeft(result), name);
-        assert.ok(result.left.message.includes(`${name}.db`), result.left.message);
-      }
-      assert.deepEqual(lasting(`${dir}/a`), ["sluice.db", "sluice.db.initialised"]);
-      const { users } = yield* openIn(`${dir}/a`);
-      assert.equal((yield* users.list({ limit: 100, offset: 0 })).length, 20);
-    }),
-);

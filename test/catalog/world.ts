@@ -50,3 +50,10 @@ export const user = (username: string, more: Record<string, unknown> = {}): User
 };
 
 export const operator = { name: "root", ip: "127.0.0.1" };
+
+export const files = (dir: string): string[] =>
+  [...Deno.readDirSync(dir)].filter((e) => e.isFile).map((e) => e.name).sort();
+
+/** Without what a connection that is not collected yet keeps beside the file. */
+export const lasting = (dir: string): string[] =>
+  files(dir).filter((name) => !/-(wal|shm)$/.test(name));
