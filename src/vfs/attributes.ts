@@ -29,7 +29,8 @@ export const attributesAllowed = (
     const stamps = how === 0 || (how === 2 && can.setMtime);
     return {
       ...(size === undefined ? {} : { size }),
-      ...(modes && mode !== undefined ? { mode } : {}),
+      // No set-user-id and the like: where the server runs as root such a file would be its own.
+      ...(modes && mode !== undefined ? { mode: mode & 0o777 } : {}),
       ...(modes && uid !== undefined ? { uid } : {}),
       ...(modes && gid !== undefined ? { gid } : {}),
       ...(stamps && atime !== undefined ? { atime } : {}),

@@ -12,14 +12,14 @@ export const mkdir = (
   access: Access,
   path: VPath,
   attributes?: Attributes,
-): Effect.Effect<void, FsError> =>
-  Effect.gen(function* () {
+): Effect.Effect<void, FsError> => {
+  const event = access.event("mkdir", path);
+  return Effect.gen(function* () {
     if (access.mounts.isMount(path)) return yield* access.fail("AlreadyExists", "mkdir", path);
     yield* access.check("mkdir", path);
     const { storage, key } = access.at(path);
     // A mode in MKDIR is a chmod by another name.
     const mode = access.may("chmod", path) ? attributes?.mode : undefined;
-    const event = access.event("mkdir", path);
     yield* access.locked(
       [access.at(path)],
       Effect.gen(function* () {
@@ -35,19 +35,20 @@ export const mkdir = (
           () => ({}),
         );
       }),
-    ).pipe(Effect.tapError(access.recordFailure(event)));
-  });
+    );
+  }).pipe(Effect.tapError(access.recordFailure(event)));
+};
 
 /** Removes a file or a link. */
-export const remove = (access: Access, path: VPath): Effect.Effect<void, FsError> =>
-  Effect.gen(function* () {
+export const remove = (access: Access, path: VPath): Effect.Effect<void, FsError> => {
+  const event = access.event("delete", path);
+  return Effect.gen(function* () {
     if (path === "/" || access.mounts.isMount(path)) {
       return yield* access.fail("Denied", "remove", path);
     }
     yield* access.check("remove", path);
     const { storage, key } = access.at(path);
     const { uploads } = access.services;
-    const event = access.event("delete", path);
     yield* access.locked(
       [access.at(path)],
       Effect.gen(function* () {
@@ -66,18 +67,19 @@ export const remove = (access: Access, path: VPath): Effect.Effect<void, FsError
         );
         uploads.recount(storage.identity, key, undefined);
       }),
-    ).pipe(Effect.tapError(access.recordFailure(event)));
-  });
+    );
+  }).pipe(Effect.tapError(access.recordFailure(event)));
+};
 
 /** Removes an empty directory; never the root, a mount, or what holds one (BEHAVIOUR SFTP-15). */
-export const rmdir = (access: Access, path: VPath): Effect.Effect<void, FsError> =>
-  Effect.gen(function* () {
+export const rmdir = (access: Access, path: VPath): Effect.Effect<void, FsError> => {
+  const event = access.event("rmdir", path);
+  return Effect.gen(function* () {
     if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
       return yield* access.fail("Denied", "rmdir", path);
     }
     yield* access.check("rmdir", path);
     const { storage, key } = access.at(path);
-    const event = access.event("rmdir", path);
     yield* access.locked(
       [access.at(path)],
       Effect.gen(function* () {
@@ -91,8 +93,9 @@ export const rmdir = (access: Access, path: VPath): Effect.Effect<void, FsError>
           () => ({}),
         );
       }),
-    ).pipe(Effect.tapError(access.recordFailure(event)));
-  });
+    );
+  }).pipe(Effect.tapError(access.recordFailure(event)));
+};
 
 /** Makes a symbolic link, in relative form, inside one mount (BEHAVIOUR FS-11). */
 export const symlink = (

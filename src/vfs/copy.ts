@@ -22,7 +22,10 @@ export const copy = (
   options: { readonly intoSlash?: boolean } = {},
 ): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {
-    yield* access.check("copy", from);
+    const refused = access.recordFailure(
+      access.event("copy", from, { virtual_target_path: wanted }),
+    );
+    yield* Effect.tapError(access.check("copy", from), refused);
     const { storage, key } = access.at(from);
     const source = yield* storage.lstat(key);
     const there = yield* entryIfAny(access, wanted, true);
@@ -38,7 +41,7 @@ export const copy = (
         "only files and directories are copied",
       );
     }
-    yield* access.check("copy", to, "target");
+    yield* Effect.tapError(access.check("copy", to, "target"), refused);
     yield* makeParents(access, parent(to));
     if (source.kind === "file") return yield* copyFile(access, from, to);
 

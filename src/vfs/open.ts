@@ -1,5 +1,5 @@
 import { Effect, Exit, Scope } from "effect";
-import type { FsError } from "../errors.ts";
+import type { FsError, FsReason } from "../errors.ts";
 import { fault } from "../failpoint.ts";
 import type { Entry } from "../model/entry.ts";
 import type { WriteMode } from "../storage/storage.ts";
@@ -27,14 +27,19 @@ export const open = (
     if (injected === "fail") return yield* access.fail("Unavailable", "open", path);
     if (path === "/") return yield* access.fail("IsDirectory", "open", path);
     const inner = yield* Effect.acquireRelease(Scope.make(), (s) => Scope.close(s, Exit.void));
-    const opened = options.write || options.append
+    const writes = options.write || options.append;
+    const opened = writes
       ? openToWrite(access, path, options, inner)
       : openToRead(access, path, inner);
-    return yield* Effect.onError(
-      Scope.extend(opened, inner),
-      (cause) => Scope.close(inner, Exit.failCause(cause)),
+    const record = access.recordFailure(access.event(writes ? "upload" : "download", path));
+    return yield* Scope.extend(opened, inner).pipe(
+      Effect.onError((cause) => Scope.close(inner, Exit.failCause(cause))),
+      Effect.tapError((error) => unremarkable.has(error.reason) ? Effect.void : record(error)),
     );
   });
+
+/** Answers to a look whether something is there; everything else goes into the journal. */
+const unremarkable: ReadonlySet<FsReason> = new Set(["NotFound", "AlreadyExists", "IsDirectory"]);
 
 const openToRead = (
   access: Access,
@@ -73,21 +78,16 @@ const openToWrite = (
       : "update";
     // Modes in OPEN are a chmod by another name.
     const permissions = access.may("chmod", path) ? options.attributes?.mode : undefined;
-    const event = access.event("upload", path);
-    const refused = access.recordFailure(event);
     const lease = yield* Effect.acquireRelease(
-      Effect.tapError(quota.reserve(user, path, existing?.size), refused),
+      quota.reserve(user, path, existing?.size),
       (taken) => Effect.sync(() => taken.release()),
     );
     if (mode === "update") lease.grow(existing?.size ?? 0);
-    const writer = yield* Effect.tapError(
-      storage.writer(key, {
-        mode,
-        direct: common.upload_mode === 0,
-        ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
-      }),
-      refused,
-    );
+    const writer = yield* storage.writer(key, {
+      mode,
+      direct: common.upload_mode === 0,
+      ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
+    });
     const handle = new UploadHandle(access, path, {
       options,
       mode,

@@ -14,8 +14,9 @@ export const rename = (
   from: VPath,
   to: VPath,
   options: { readonly replace: boolean },
-): Effect.Effect<void, FsError> =>
-  Effect.gen(function* () {
+): Effect.Effect<void, FsError> => {
+  const event = access.event("rename", from, { virtual_target_path: to });
+  return Effect.gen(function* () {
     for (const path of [from, to]) {
       if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
         return yield* access.fail("Denied", "rename", path);
@@ -36,8 +37,6 @@ export const rename = (
     }
     const { storage } = source;
     const { uploads } = access.services;
-    const event = access.event("rename", from, { virtual_target_path: to });
-
     const body = Effect.gen(function* () {
       const operation = yield* allowed(access, from, to);
       const existing = yield* entryIfAny(access, to, false);
@@ -69,10 +68,9 @@ export const rename = (
       uploads.recount(storage.identity, target.key, moved);
       uploads.recount(storage.identity, source.key, undefined);
     });
-    yield* access.locked([source, target], body).pipe(
-      Effect.tapError(access.recordFailure(event)),
-    );
-  });
+    yield* access.locked([source, target], body);
+  }).pipe(Effect.tapError(access.recordFailure(event)));
+};
 
 /** Checks both sides, and everything below where rules might differ (BEHAVIOUR PERM-21). */
 const allowed = (

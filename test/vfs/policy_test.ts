@@ -289,3 +289,33 @@ live(
       assert.equal(yield* reasonOf(vfs.realpath(path("/other"))), "Denied");
     }),
 );
+
+live(
+  "SECURITY 5: a refusal is journalled once, and tells who, what and where",
+  () =>
+    Effect.gen(function* () {
+      const storage = memory();
+      yield* fill(storage);
+      const { login, journal } = yield* bench(storage);
+      const vfs = yield* login({ permissions: { "/": ["list"] } });
+      const refused = {
+        download: acts.read,
+        upload: acts.create,
+        mkdir: acts.mkdir,
+        delete: acts.remove,
+        rmdir: acts.rmdir,
+        rename: acts.rename_file,
+        copy: acts.copy,
+      };
+      for (const [action, act] of Object.entries(refused)) {
+        const before = journal.events.length;
+        assert.equal(yield* reasonOf(Effect.scoped(act(vfs))), "Denied");
+        const added = journal.events.slice(before);
+        assert.deepEqual(added.map((e) => [e.action, e.status, e.username]), [[
+          action,
+          2,
+          "alice",
+        ]]);
+      }
+    }),
+);
