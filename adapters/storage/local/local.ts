@@ -92,15 +92,13 @@ export const local = (options: LocalOptions): Storage => {
         }
       }),
     rename: (from, to, { replace }) =>
-      Effect.suspend(() => {
-        let touched: ReadonlyArray<string> = [];
-        return Effect.andThen(
-          attempt("rename", from, () => {
-            touched = renameNow(root, from, to, replace);
-          }),
-          settled("rename", from, () => flushParent(...touched)),
-        );
-      }),
+      attempt("rename", from, () => renameNow(root, from, to, replace)).pipe(
+        Effect.catchIf(
+          (error) => codeOf(error.cause) === "EXDEV",
+          (error) => moveAcross(options, from, to, error),
+        ),
+        Effect.flatMap((touched) => settled("rename", from, () => flushParent(...touched))),
+      ),
     copy: (from, to) => copyFile(options, from, to),
     setAttributes: (key, attributes, { follow }) =>
       attempt("setattr", key, () => setAttributes(root, key, attributes, follow)),
@@ -228,3 +226,20 @@ const copyFile = (
       catch: toFsError("copy", to),
     });
   }));
+
+/** Another volume is mounted inside the home: a file is copied whole and then removed (BEHAVIOUR LOC-04). */
+const moveAcross = (
+  options: LocalOptions,
+  from: string,
+  to: string,
+  error: FsError,
+): Effect.Effect<string[], FsError> =>
+  Effect.gen(function* () {
+    const attempt = <A>(step: () => A) =>
+      Effect.try({ try: step, catch: toFsError("rename", from) });
+    const source = yield* attempt(() => locate(options.root, from, "rename", false));
+    if (!source.info?.isFile) return yield* error;
+    yield* copyFile(options, from, to);
+    yield* attempt(() => fs.unlinkSync(source.path));
+    return [source.path];
+  });
