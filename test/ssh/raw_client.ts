@@ -155,7 +155,9 @@ export const plainSocket = (port: number) =>
         const closed = new Promise<void>((done) => {
           socket.on("end", () => done()).on("close", () => done()).on("error", () => done());
         });
-        socket.on("connect", () => resolve({ socket, closed, text: () => text }));
+        // A refused connection counts as one that has been closed at once.
+        const answer = () => resolve({ socket, closed, text: () => text });
+        socket.on("connect", answer).on("error", answer);
       })
     ),
     ({ socket }) => Effect.sync(() => socket.destroy()),
