@@ -1,4 +1,4 @@
-import { Cause, Deferred, Effect, Layer, type Scope } from "effect";
+import { Cause, Deferred, Effect, Layer } from "effect";
 import { Registry } from "../actors/registry.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
@@ -13,13 +13,14 @@ import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { controlApp } from "../web/control_app.ts";
-import { type Probe, telemetryApp } from "../web/telemetry_app.ts";
+import { telemetryApp } from "../web/telemetry_app.ts";
 import { type ListenFailed, serveApp } from "../web/serve.ts";
-import { Catalog, Users } from "./catalog/catalog.ts";
+import type { Users } from "./catalog/catalog.ts";
 import { Config, type Settings } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
+import { probes } from "./health.ts";
 import { layer as identity } from "./identity/layer.ts";
 import { sweepHomes } from "./sweep.ts";
 import { version } from "./version.ts";
@@ -158,43 +159,6 @@ const serveControl = (
       )),
   );
 
-/**
- * What `/healthz` asks: the database answers a read and a write, and each
- * client port is held. That it also accepts is asked by the listener itself,
- * once a second; a connection from here would be journalled as a failed login.
- */
-const probes = (
-  addresses: ReadonlyArray<string>,
-): Effect.Effect<ReadonlyArray<Probe>, never, Catalog | Journal | Scope.Scope> =>
-  Effect.gen(function* () {
-    const catalog = yield* Catalog;
-    const journal = yield* Journal;
-    return [
-      {
-        name: "database_read",
-        check: Effect.match(catalog.schemaVersion, {
-          onFailure: (error) => error.detail,
-          onSuccess: () => undefined,
-        }),
-      },
-      { name: "database_write", check: Effect.as(journal.flush, undefined) },
-      ...addresses.map((address) => ({ name: `sftp ${address}`, check: held(address) })),
-    ];
-  });
-
-/** Taking the port must fail: it is ours. */
-const held = (address: string): Effect.Effect<string | undefined> =>
-  Effect.sync(() => {
-    const cut = address.lastIndexOf(":");
-    const hostname = address.slice(0, cut).replace(/^\[|\]$/g, "");
-    try {
-      Deno.listen({ hostname, port: Number(address.slice(cut + 1)) }).close();
-      return "nobody listens";
-    } catch (cause) {
-      return cause instanceof Deno.errors.AddrInUse ? undefined : String(cause);
-    }
-  });
-
 /** The embedded database's file; undefined when the catalog is elsewhere. */
 export const databaseFile = (settings: Settings): string | undefined => {
   const place = placeOf(settings);
@@ -202,6 +166,12 @@ export const databaseFile = (settings: Settings): string | undefined => {
 };
 
 export { restore as restoreDatabase } from "../adapters/libsql/backup.ts";
+
+/** Fails when an algorithm list names what is not known or leaves nothing. */
+export const checkAlgorithms = ({ sftpd }: Settings): Effect.Effect<void, ConfigError> => {
+  const chosen = chooseAlgorithms(sftpd);
+  return chosen instanceof ConfigError ? Effect.fail(chosen) : Effect.void;
+};
 
 /** Reads the host keys, making the default ones that are missing; answers their algorithms. */
 export const prepareHostKeys = (settings: Settings) =>

@@ -2,14 +2,9 @@ import { Effect, FiberSet, type Scope } from "effect";
 import { Hono } from "hono";
 import { Registry } from "../actors/registry.ts";
 import { escapedErrors } from "../src/escapes.ts";
+import type { Probe } from "../src/health.ts";
 import { countEvents, type Counts } from "./metrics.ts";
 import type { Journal } from "../src/events/journal.ts";
-
-/** One thing that must work for the server to be of use. `problem` is undefined while it does. */
-export interface Probe {
-  readonly name: string;
-  readonly check: Effect.Effect<string | undefined>;
-}
 
 /** What the running server shows of itself. */
 export interface Health {

@@ -1,4 +1,6 @@
 import { type Command } from "commander";
+import { Effect } from "effect";
+import { checkAlgorithms } from "../app.ts";
 import { rows } from "../config/show.ts";
 import { run } from "./command.ts";
 import { table } from "./output.ts";
@@ -31,6 +33,10 @@ export const configCommands = (program: Command): void => {
   config.command("check").description("check the configuration; exit code 2 if it cannot be used")
     .addHelpText("after", "\nExample:\n  sluice config check && systemctl restart sluice")
     .action((_: unknown, command: Command) =>
-      run(command, (env) => env.show({ ok: true }, () => "the configuration is good"))
+      run(command, (env) =>
+        Effect.andThen(
+          checkAlgorithms(env.settings),
+          env.show({ ok: true }, () => "the configuration is good"),
+        ))
     );
 };

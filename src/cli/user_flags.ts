@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { type Command } from "commander";
 import { Effect, Either, ParseResult, Schema as S } from "effect";
 import { LoginMethod, type User, UserInput } from "../model/user.ts";
@@ -96,7 +96,7 @@ export const applyFlags = (
       ...base,
       permissions,
       public_keys: keys,
-      home_dir: flags.home === undefined ? base.home_dir : resolve(flags.home),
+      home_dir: flags.home === undefined ? base.home_dir : yield* possibleHome(flags.home),
       quota_size: flags.quotaSize === undefined
         ? base.quota_size
         : yield* orUsage(parseSize(flags.quotaSize, "--quota-size")),
@@ -126,6 +126,26 @@ export const applyFlags = (
       },
     };
     return password === undefined ? input : { ...input, password };
+  });
+
+/** A folder, or a place where one can be made: what is above it must be folders. */
+const possibleHome = (flag: string): Effect.Effect<string, Refusal> =>
+  Effect.gen(function* () {
+    const home = resolve(flag);
+    for (let at = home;; at = dirname(at)) {
+      const found = yield* Effect.promise(() =>
+        Deno.stat(at).catch((cause: unknown) =>
+          cause instanceof Deno.errors.NotFound ? null : cause
+        )
+      );
+      if (found === null && at !== "/") continue;
+      if (found instanceof Error && found instanceof Deno.errors.NotADirectory) continue;
+      if (typeof found === "object" && found && "isDirectory" in found && found.isDirectory) {
+        return home;
+      }
+      const why = found instanceof Error ? "cannot be used" : "is not a folder";
+      return yield* usage(`--home ${home}: ${at} ${why}; choose another folder`);
+    }
   });
 
 export const readStatus = (text: string | undefined, old: 0 | 1) =>
