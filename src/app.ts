@@ -1,5 +1,6 @@
 import { Cause, Deferred, Effect, Layer } from "effect";
 import { Registry } from "../actors/registry.ts";
+import { supervise } from "../actors/supervisor.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { libsqlLayer } from "../adapters/libsql/layer.ts";
@@ -22,7 +23,7 @@ import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
 import { probes } from "./health.ts";
 import { layer as identity } from "./identity/layer.ts";
-import { sweepHomes } from "./sweep.ts";
+import { sweepAtStart, sweepHomes } from "./sweep.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount } from "./vfs/recount.ts";
@@ -90,7 +91,8 @@ const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
     if (recovered.settled + recovered.cancelled + recovered.open > 0) {
       yield* Effect.logInfo({ event: "recovered", ...recovered });
     }
-    yield* sweepHomes;
+    yield* sweepAtStart;
+    yield* Effect.forkScoped(supervise("reaper", forever, reaper));
 
     const listeners: Record<string, ReadonlyArray<string>> = {};
     let ready = false;
@@ -118,6 +120,10 @@ const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
     yield* journal.flush;
     yield* Effect.logInfo({ event: "stopped" });
   });
+
+const forever = { restart: "permanent", max: 1000, within: "1 minute" } as const;
+/** Idle and expired sessions end themselves; what is left to clear is temporary files. */
+const reaper = Effect.forever(Effect.andThen(Effect.sleep("1 hour"), sweepHomes));
 
 const cannotListen = ({ place, cause }: ListenFailed) => {
   const what = cause instanceof Deno.errors.AddrInUse

@@ -1,4 +1,4 @@
-import { Chunk, Duration, Effect, Fiber, Option, Stream } from "effect";
+import { Chunk, Effect, Fiber, Option, Stream } from "effect";
 import { Users } from "./catalog/catalog.ts";
 import type { User } from "./model/user.ts";
 import { Storages } from "./storage/storages.ts";
@@ -43,23 +43,20 @@ const sweepHome = (user: User) =>
     ),
   );
 
-/**
- * Deletes what uploads of an earlier process left in the homes.
- *
- * Waits a few seconds for it, then lets it go on in the background: files of
- * running uploads are never touched.
- */
+/** Deletes temporary files that no running upload owns, in every home that exists. */
 export const sweepHomes = Effect.gen(function* () {
-  const work = Effect.gen(function* () {
-    const removed = yield* Stream.runFold(
-      Stream.mapEffect(everyone, sweepHome),
-      0,
-      (sum, n) => sum + n,
-    );
-    if (removed > 0) yield* Effect.logInfo({ event: "swept", temporary_files: removed });
-  }).pipe(
-    Effect.catchAll((error) => Effect.logWarning({ event: "sweep", message: error.message })),
+  const removed = yield* Stream.runFold(
+    Stream.mapEffect(everyone, sweepHome),
+    0,
+    (sum, n) => sum + n,
   );
-  const fiber = yield* Effect.forkScoped(work);
-  yield* Effect.timeoutOption(Fiber.join(fiber), Duration.decode(patience));
+  if (removed > 0) yield* Effect.logInfo({ event: "swept", temporary_files: removed });
+}).pipe(
+  Effect.catchAll((error) => Effect.logWarning({ event: "sweep", message: error.message })),
+);
+
+/** Sweeps what an earlier process left: waits a few seconds for it, then lets it go on behind. */
+export const sweepAtStart = Effect.gen(function* () {
+  const fiber = yield* Effect.forkScoped(sweepHomes);
+  yield* Effect.timeoutOption(Fiber.join(fiber), patience);
 });

@@ -62,6 +62,11 @@ Deno.test("sluice user keeps accounts: add, show, list, update, keys, passwd, re
     2,
     /did you mean download/,
   );
+  refused(
+    await sluice(["user", "add", "ben", "--home", `${dir.path}/sluice.db/home`, ...data]),
+    2,
+    /sluice\.db is not a folder; choose another/,
+  );
   refused(await sluice(["user", "show", "ben", ...data]), 3, /no user "ben"/);
 
   const updated = await sluice([
