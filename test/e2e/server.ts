@@ -215,7 +215,11 @@ export class Server implements AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    this.child.kill("SIGTERM");
+    try {
+      this.child.kill("SIGTERM");
+    } catch {
+      // It has ended already; how is checked below.
+    }
     const timer = setTimeout(() => this.child.kill("SIGKILL"), 45_000);
     const status = await this.child.status;
     clearTimeout(timer);

@@ -134,5 +134,7 @@ Deno.test("Must show 6: SIGTERM lets a transfer finish, then the server ends", a
   assert.notEqual((await sftp(w.target("ann"), "pwd")).code, 0, "nobody new is let in");
   await slow;
   assert.equal(await sha256(`${home}/f`), await sha256(file));
+  // A second signal would end it at once, with code 1.
+  await w.server.child.status;
   await w[Symbol.asyncDispose]();
 });
