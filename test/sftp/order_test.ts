@@ -1,6 +1,7 @@
 import { Effect } from "effect";
 import assert from "node:assert/strict";
 import { code, packet } from "../../adapters/ssh/sftp/protocol.ts";
+import { InOrder } from "../../adapters/ssh/sftp/in_order.ts";
 import { Turns } from "../../adapters/ssh/sftp/turns.ts";
 import { it } from "../harness.ts";
 import { connect } from "./client.ts";
@@ -191,3 +192,11 @@ it("a control operation that dies or finds the actor busy is a FAILURE without d
     const reply = yield* Effect.promise(() => c.ask(packet.stat, text("/")));
     assert.deepEqual([reply.code, reply.message], [code.failure, "Internal error"]);
   }));
+
+Deno.test("InOrder holds an answer back until all before it have answered", () => {
+  const order = new InOrder();
+  const log: number[] = [];
+  const places = [order.enter(), order.enter(), order.enter(), order.enter()];
+  for (const at of [2, 1, 0, 3]) order.leave(places[at]!, () => log.push(at));
+  assert.deepEqual(log, [0, 1, 2, 3]);
+});

@@ -7,6 +7,7 @@ import { code, openFlag, packet } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { Handler } from "./table.ts";
 import { handlePacket } from "./transfer.ts";
+import { InOrder } from "./in_order.ts";
 import { Turns } from "./turns.ts";
 
 export const success = (id: number): Uint8Array => statusPacket(id, code.ok, "Success");
@@ -41,7 +42,7 @@ export const open: Handler = (session, id, body) => {
         const handle = yield* Scope.extend(session.vfs.open(path, options), scope);
         const turns = new Turns(options.append);
         yield* Scope.addFinalizer(scope, settled(turns));
-        return { kind: "file", handle, turns, scope } satisfies OpenFile;
+        return { kind: "file", handle, turns, reads: new InOrder(), scope } satisfies OpenFile;
       })),
   );
 };

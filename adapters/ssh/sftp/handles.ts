@@ -4,6 +4,7 @@ import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Handle } from "../../../src/vfs/vfs.ts";
 import { putU32 } from "./encoder.ts";
+import type { InOrder } from "./in_order.ts";
 import type { Turns } from "./turns.ts";
 
 /** An open file. */
@@ -11,6 +12,8 @@ export interface OpenFile {
   readonly kind: "file";
   readonly handle: Handle;
   readonly turns: Turns;
+  /** Answers to READ leave in the order of the requests. */
+  readonly reads: InOrder;
   /** Closing it without `handle.close()` first aborts an upload. */
   readonly scope: Scope.CloseableScope;
 }

@@ -39,24 +39,29 @@ const startRead = async (
   want: number,
   cost: number,
 ): Promise<void> => {
+  const place = file.reads.enter();
+  let answer: () => void;
   try {
     const bytes = new Uint8Array(dataHeader + want);
     const count = await file.handle.read(offset, bytes.subarray(dataHeader));
-    session.budget.release(want + dataHeader);
-    if (count === 0) return session.status(id, code.eof, "End of file", cost);
     const used = dataHeader + count;
     putU32(bytes, 0, used - 4);
     bytes[4] = packet.data;
     putU32(bytes, 5, id);
     putU32(bytes, 9, count);
     // A view keeps the whole buffer alive: a short one is worth a copy.
-    session.reply(used < bytes.length / 2 ? bytes.slice(0, used) : bytes.subarray(0, used), cost);
+    const data = used < bytes.length / 2 ? bytes.slice(0, used) : bytes.subarray(0, used);
+    answer = count === 0
+      ? () => session.status(id, code.eof, "End of file", cost)
+      : () => session.reply(data, cost);
   } catch (error) {
-    session.budget.release(want + dataHeader);
-    session.failed(id, error, cost);
-  } finally {
-    file.turns.leaveRead();
+    answer = () => session.failed(id, error, cost);
   }
+  file.reads.leave(place, () => {
+    session.budget.release(want + dataHeader);
+    answer();
+    file.turns.leaveRead();
+  });
 };
 
 /** WRITE (section 6.4): acknowledged when the storage took the bytes, never before. */
