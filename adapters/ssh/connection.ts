@@ -11,6 +11,8 @@ const WINDOW = 1024 * 1024;
 /** Before login: more than any honest client sends (keys, certificates, a few tries). */
 const MAX_EARLY_BYTES = 1024 * 1024;
 const MAX_EARLY_PACKETS = 2000;
+/** Milliseconds that a client has to finish a key exchange after login. */
+const EXCHANGE_TIMEOUT = 60_000;
 /** Encrypted output is given to the socket in pieces of about this size. */
 const FLUSH = 256 * 1024;
 
@@ -79,6 +81,7 @@ export class Connection {
   #held = 0;
   #paused = false;
   #banner: string;
+  #exchangeSince: number;
 
   constructor(
     socket: Socket,
@@ -92,6 +95,7 @@ export class Connection {
     this.#events = events;
     this.#banner = banner;
     this.lastPacket = now;
+    this.#exchangeSince = now;
     this.#rekey = new RekeyPolicy(options.rekeyBytes, options.rekeySeconds, now);
     this.#transport = transport({
       ident: options.ident,
@@ -151,11 +155,14 @@ export class Connection {
     this.send(packet(Message.GlobalRequest, "keepalive@openssh.com", true));
   }
 
-  /** Starts a key exchange when one is due. */
+  /** Starts a key exchange when one is due, and gives up on one that does not end. */
   tick(now: number): void {
-    if (this.#state !== "closed" && this.handshaken && this.#rekey.due(now)) {
-      this.#transport.rekey();
+    if (this.#state === "closed" || !this.handshaken) return;
+    if (!this.#transport.exchanging) this.#exchangeSince = now;
+    else if (now - this.#exchangeSince > EXCHANGE_TIMEOUT) {
+      return this.disconnect(Reason.KeyExchangeFailed, "key exchange took too long");
     }
+    if (this.#rekey.due(now)) this.#transport.rekey();
   }
 
   /** Says why, and ends the connection. */
