@@ -17,6 +17,7 @@ import { chooseAlgorithms } from "./algorithms.ts";
 import { Authenticator } from "./auth.ts";
 import { type Bridge, makeBridge } from "./bridge.ts";
 import type { SshChannel } from "./channel.ts";
+import { commandProtocol } from "./commands/commands.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { Engine } from "./engine.ts";
 import { handshakeQueue } from "./handshakes.ts";
@@ -200,7 +201,7 @@ const serveClient = (
             user: current,
             settings,
             bridge,
-            protocol: kind === "subsystem" ? "SFTP" : /^scp(\s|$)/.test(what) ? "SCP" : "SSH",
+            protocol: kind === "subsystem" ? "SFTP" : commandProtocol(what),
             command: kind === "exec" ? what : "",
             place: connection.channels > 1 ? seat.another : Effect.succeed(Option.none()),
             disconnect: (why) => connection.disconnect(Reason.ProtocolError, why),
@@ -287,6 +288,7 @@ const runEngine = (run: Run): Effect.Effect<void, never, VfsFactory> =>
     reply(true);
     const status = yield* Effect.scoped(run.engine(channel, {
       vfs: vfs.right,
+      user: run.user,
       settings: run.settings,
       control: (operation) => run.bridge.run(session.control(operation)),
       disconnect: run.disconnect,

@@ -11,7 +11,10 @@ import type { Capabilities } from "./capabilities.ts";
  * with {@linkcode FsError}. Calls may overlap.
  */
 export interface Reader {
+  /** The file as it was when it was opened. */
   readonly entry: Entry;
+  /** The open file as it is now, whatever its name stands for by then. */
+  stat(): Promise<Entry>;
   readAt(offset: number, into: Uint8Array): Promise<number>;
 }
 

@@ -5,7 +5,7 @@ import type { Reader } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { setAttributes } from "./attributes.ts";
-import { entryAt } from "./look.ts";
+import { promised } from "./promised.ts";
 import type { Handle } from "./vfs.ts";
 
 /** A download. One event at its end, if anything was read. */
@@ -50,7 +50,7 @@ export class ReadHandle implements Handle {
   }
 
   stat(): Effect.Effect<Entry, FsError> {
-    return entryAt(this.#access, this.path, true);
+    return promised(() => this.#reader.stat(), "stat", this.path);
   }
 
   setAttributes(attributes: Attributes): Effect.Effect<void, FsError> {

@@ -56,7 +56,7 @@ const send = (transfer: Transfer, path: VPath, entry: Entry, depth: number): Sou
 const sendFile = (transfer: Transfer, path: VPath): Sourced<void> =>
   withHandle(transfer, path, reading, (handle) =>
     Effect.gen(function* () {
-      const entry = yield* described(transfer, path, handle);
+      const entry = yield* transfer.control(handle.stat());
       if (entry.kind !== "file") {
         return yield* new FsError({ reason: "Unsupported", op: "scp", path });
       }
@@ -75,33 +75,6 @@ const reading = {
   truncate: false,
   exclusive: false,
 };
-
-/**
- * Stat of an open file, with a size that its content bears out.
- *
- * Stat may show an upload in progress over the same name (BEHAVIOUR SFTP-09)
- * while the handle reads the old content: announcing that size would cut the
- * file without anybody noticing. Fails with Conflict as long as this lasts.
- */
-const described = (
-  transfer: Transfer,
-  path: VPath,
-  handle: Handle,
-): Effect.Effect<Entry, Refusal> =>
-  Effect.gen(function* () {
-    const beyond = new Uint8Array(1);
-    // More than once, as a file may just have grown.
-    for (let tries = 0; tries < 3; tries++) {
-      const entry = yield* transfer.control(handle.stat());
-      const more = yield* Effect.tryPromise({
-        try: () => handle.read(entry.size, beyond),
-        catch: (cause) => asFsError(cause, "read", path),
-      });
-      if (more === 0) return entry;
-    }
-    const detail = "file is being replaced, try again later";
-    return yield* new FsError({ reason: "Conflict", op: "scp", path, detail });
-  });
 
 const sendData = (
   { wire, refuse, note }: Transfer,

@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import type { Entry } from "../../../src/model/entry.ts";
 
 /** Makes an Entry of what lstat answered. */
@@ -11,6 +12,19 @@ export const entryOf = (name: string, info: Deno.FileInfo): Entry => ({
   ...(info.uid === null ? {} : { uid: info.uid }),
   ...(info.gid === null ? {} : { gid: info.gid }),
   ...(info.nlink === null ? {} : { links: info.nlink }),
+});
+
+/** Makes an Entry of what fstat answered for an open file. */
+export const entryOfOpen = (name: string, info: Stats): Entry => ({
+  name,
+  kind: "file",
+  size: info.size,
+  mtime: info.mtimeMs,
+  atime: info.atimeMs,
+  mode: info.mode & 0o7777,
+  uid: info.uid,
+  gid: info.gid,
+  links: info.nlink,
 });
 
 // Such names cannot be written by any client (see parseClientPath), so they are not shown either.

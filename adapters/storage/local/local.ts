@@ -7,7 +7,7 @@ import type { Reader, Storage } from "../../../src/storage/storage.ts";
 import { setAttributes } from "./attributes.ts";
 import { dirOf, keyOf, locate, nameOf, type Place, verifyOpen } from "./confine.ts";
 import { closeQuietly, dress, type LocalOptions, openToRead } from "./disk.ts";
-import { entryOf } from "./entry.ts";
+import { entryOf, entryOfOpen } from "./entry.ts";
 import { codeOf, toFsError } from "./errors.ts";
 import { readAt, syncDirectory } from "./io.ts";
 import { list, sweepDirectory, sweepTree } from "./list.ts";
@@ -181,8 +181,16 @@ const openReader = (root: string, key: string): Effect.Effect<Reader, FsError, S
     ({ fd }) => Effect.sync(() => closeQuietly(fd)),
   ).pipe(Effect.map(({ fd, entry }) => {
     const failed = toFsError("read", key);
+    const name = nameOf(key);
     return {
       entry,
+      stat: () =>
+        new Promise((resolve, reject) =>
+          fs.fstat(
+            fd,
+            (cause, info) => cause ? reject(failed(cause)) : resolve(entryOfOpen(name, info)),
+          )
+        ),
       readAt: (offset, into) =>
         readAt(fd, offset, into).catch((cause) => {
           throw failed(cause);

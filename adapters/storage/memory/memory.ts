@@ -48,8 +48,10 @@ export const memory = (tree: Tree = new Tree()): Storage => {
     reader: (key) =>
       attempt("open", key, () => {
         const { bytes } = tree.file("open", key);
+        const entry = tree.entry("open", key);
         return {
-          entry: tree.entry("open", key),
+          entry,
+          stat: () => Promise.resolve(entry),
           readAt: (offset: number, into: Uint8Array) => {
             const part = bytes.subarray(Math.min(offset, bytes.length), offset + into.length);
             into.set(part);
