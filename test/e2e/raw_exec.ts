@@ -17,19 +17,25 @@ export const exec = async (
   input: ReadonlyArray<Uint8Array | string> = [],
   pace = 0,
 ): Promise<ExecEnd> => {
-  let channel: Channel;
-  try {
-    channel = await call<Channel>((done) => connection.client.exec(command, done));
-  } catch {
-    return { refused: true, stdout: Buffer.alloc(0), stderr: "", code: undefined };
-  }
   const out: Buffer[] = [];
   let err = "";
   let code: number | undefined;
-  channel.on("data", (chunk: Buffer) => out.push(chunk));
-  channel.stderr.on("data", (chunk: Buffer) => err += chunk.toString());
-  channel.on("exit", (c: number | null) => code = c ?? undefined);
-  const closed = new Promise<boolean>((resolve) => channel.on("close", () => resolve(true)));
+  let closed: Promise<boolean> = Promise.resolve(true);
+  let channel: Channel;
+  try {
+    channel = await call<Channel>((done) =>
+      connection.client.exec(command, (error, opened) => {
+        // At once: the exit status may be in the very chunk that brought the answer.
+        opened?.on("data", (chunk: Buffer) => out.push(chunk));
+        opened?.stderr.on("data", (chunk: Buffer) => err += chunk.toString());
+        opened?.on("exit", (c: number | null) => code = c ?? undefined);
+        if (opened) closed = new Promise((resolve) => opened.on("close", () => resolve(true)));
+        done(error, opened);
+      })
+    );
+  } catch {
+    return { refused: true, stdout: Buffer.alloc(0), stderr: "", code: undefined };
+  }
   for (const part of input) {
     channel.write(part);
     if (pace > 0) await new Promise((resolve) => setTimeout(resolve, pace));

@@ -20,7 +20,7 @@ for (const cipher of ciphers) {
     await using tmp = await scratch();
     const file = await noiseFile(`${tmp.dir}/f`, 256 * 1024 * 1024, cipher.length);
     const more = ["-o", "RekeyLimit=16M", "-o", `Ciphers=${cipher}`];
-    await sftpMust(ann, `put ${file} f\nget f ${tmp.dir}/back`, more);
+    await sftpMust(ann, `put ${file} f\nget f ${tmp.dir}/back`, more, { timeout: 60 });
     const want = await sha256(file);
     assert.equal(await sha256(`${world().home("ann")}/f`), want);
     assert.equal(await sha256(`${tmp.dir}/back`), want);

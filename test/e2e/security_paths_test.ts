@@ -265,6 +265,12 @@ Deno.test("SECURITY 6.8: nothing moves into itself, copies onto itself or remove
   await sftp.request(op.mkdir, str("/tree/sub"), noAttributes);
   await sftp.put("/tree/file", "content");
   await unharmed(world(), async () => {
+    const refused = (answer: Reply) =>
+      // BEHAVIOUR FS-04 and FS-06: what no storage could do is unsupported, not merely refused.
+      assert.ok(
+        answer.type === 101 && answer.code >= status.noSuchFile,
+        `type ${answer.type} status ${answer.code}`,
+      );
     const posix = (from: string, to: string) =>
       sftp.request(op.extended, str("posix-rename@openssh.com"), str(from), str(to));
     refused(await sftp.request(op.rename, str("/tree"), str("/tree/sub/tree")));
