@@ -56,6 +56,20 @@ live("open() leaves the old file when an overwrite is cut", () =>
     assert.deepEqual(journal.usage.get("alice"), { bytes: 11, files: 1 });
   }));
 
+live(
+  "Handle.stat() answers for the file that was opened, whatever its name stands for by then",
+  () =>
+    Effect.gen(function* () {
+      const { login } = yield* onDisk();
+      const vfs = yield* login();
+      yield* put(vfs, "/a", "old content");
+      const reader = yield* vfs.open(path("/a"), reading);
+      yield* put(vfs, "/a", "new");
+      assert.equal((yield* vfs.stat(path("/a"))).size, 3);
+      assert.equal((yield* reader.stat()).size, 11);
+    }),
+);
+
 live("open() leaves the old file when the quota ends an overwrite", () =>
   Effect.gen(function* () {
     const { login, root, journal, quota } = yield* onDisk();

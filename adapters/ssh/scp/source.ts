@@ -5,7 +5,6 @@ import type { Handle } from "../../../src/vfs/vfs.ts";
 import { basename, child, type VPath } from "../../../src/vpath.ts";
 import { emit } from "./emit.ts";
 import { nameRefusal } from "./lines.ts";
-import { asFsError } from "./receive.ts";
 import { maxDepth, type Refusal, type Transfer, withHandle } from "./session.ts";
 import { type Breach, ClientGone } from "./wire.ts";
 
