@@ -79,6 +79,8 @@ export class Connection {
   #outBytes = 0;
   #flushing = false;
   #held = 0;
+  /** Bytes that the socket has and has not sent. */
+  #sending = 0;
   #paused = false;
   #banner: string;
   #exchangeSince: number;
@@ -395,7 +397,9 @@ export class Connection {
     this.#out = [];
     this.#outBytes = 0;
     if (!this.#socket.writable) return this.budget.give(bytes);
+    this.#sending += bytes;
     this.#socket.write(whole, () => {
+      this.#sending -= bytes;
       this.budget.give(bytes);
       this.#resume();
     });
@@ -407,7 +411,8 @@ export class Connection {
   }
 
   #resume(): void {
-    if (!this.#paused || this.budget.bytes >= LOW || this.#state === "closed") return;
+    // What a channel queues for want of window does not count: only reading brings the window.
+    if (!this.#paused || this.#sending >= LOW || this.#state === "closed") return;
     this.#paused = false;
     this.#socket.resume();
   }

@@ -47,7 +47,13 @@ for (const [option, good, bad] of lists) {
     const ok = good.includes(name);
     Deno.test(`SECURITY 6.15: ${option}=${name} ${ok ? "works" : "is refused"}`, async () => {
       const more = option === "MACs" ? ["-o", "Ciphers=aes128-ctr"] : [];
-      const ended = await ssh(world().target("ann"), ["pwd"], ["-o", `${option}=${name}`, ...more]);
+      const ended = await ssh(world().target("ann"), ["pwd"], [
+        "-o",
+        `${option}=${name}`,
+        "-o",
+        "LogLevel=INFO",
+        ...more,
+      ]);
       if (ok) assert.equal(ended.code, 0, ended.stderr);
       else {
         assert.notEqual(ended.code, 0);
