@@ -39,7 +39,7 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
   Journal,
   Effect.gen(function* () {
     const { read, node } = yield* Database;
-    const { transact } = yield* Writer;
+    const { transact, giveUp } = yield* Writer;
     const owner = { node, process: `${yield* Clock.currentTimeMillis}-${yield* randomName}` };
     const box = yield* Queue.bounded<Entry | Deferred.Deferred<void>>(capacity);
     const wakers = new Set<() => void>();
@@ -79,7 +79,7 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
       { restart: "permanent", max: 10, within: "1 minute" },
       Effect.forever(turn),
     ).pipe(
-      Effect.catchAllCause((cause) => Effect.logFatal("the journal has given up", cause)),
+      Effect.catchAllCause((cause) => giveUp("the journal", cause)),
       Effect.forkScoped,
     );
 

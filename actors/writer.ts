@@ -64,9 +64,15 @@ export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
         discard: true,
       });
     });
+    const gone = yield* Deferred.make<never, CatalogError>();
+    const giveUp = (who: string, cause: Cause.Cause<unknown>) =>
+      Effect.andThen(
+        Effect.logFatal(`${who} has given up`, cause),
+        Deferred.fail(gone, stopped(who)),
+      );
     const strategy = { restart: "permanent", max: 10, within: "1 minute" } as const;
     yield* supervise("writer", strategy, Effect.forever(turn)).pipe(
-      Effect.catchAllCause((cause) => Effect.logFatal("the catalog writer has given up", cause)),
+      Effect.catchAllCause((cause) => giveUp("the catalog writer", cause)),
       Effect.ensuring(refuse),
       Effect.forkScoped,
     );
@@ -91,7 +97,7 @@ export const writerLayer: Layer.Layer<Writer, never, Database> = Layer.scoped(
           : Effect.void
       )
     );
-    return Writer.of({ transact });
+    return Writer.of({ transact, lost: Deferred.await(gone), giveUp });
   }),
 );
 

@@ -1,6 +1,6 @@
 import { Cause, Deferred, Effect, Layer } from "effect";
 import { Registry } from "../actors/registry.ts";
-import { supervise } from "../actors/supervisor.ts";
+import { reaper } from "../actors/reaper.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { libsqlLayer } from "../adapters/libsql/layer.ts";
@@ -17,13 +17,13 @@ import { controlApp } from "../web/control_app.ts";
 import { telemetryApp } from "../web/telemetry_app.ts";
 import { type ListenFailed, serveApp } from "../web/serve.ts";
 import type { Users } from "./catalog/catalog.ts";
+import { Writer } from "./catalog/database.ts";
 import { Config, type Settings } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
 import { probes } from "./health.ts";
 import { layer as identity } from "./identity/layer.ts";
-import { sweepAtStart, sweepHomes } from "./sweep.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount } from "./vfs/recount.ts";
@@ -65,6 +65,8 @@ export interface ServeOptions {
   readonly onReady: (ready: Ready) => void;
   /** Runs when the catalog is open and before anybody can connect. */
   readonly prepare?: Effect.Effect<unknown, unknown, Users>;
+  /** False where another server may be at work in the same folders: its uploads are not ours to clear. */
+  readonly sweep?: boolean;
 }
 
 /**
@@ -81,7 +83,7 @@ export const serve = (settings: Settings, options: ServeOptions) =>
     return yield* Effect.provide(run(settings, options), services);
   }));
 
-const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
+const run = (settings: Settings, { stop, onReady, prepare, sweep }: ServeOptions) =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const journal = yield* Journal;
@@ -91,8 +93,7 @@ const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
     if (recovered.settled + recovered.cancelled + recovered.open > 0) {
       yield* Effect.logInfo({ event: "recovered", ...recovered });
     }
-    yield* sweepAtStart;
-    yield* Effect.forkScoped(supervise("reaper", forever, reaper));
+    if (sweep !== false) yield* Effect.forkScoped(reaper("1 hour"));
 
     const listeners: Record<string, ReadonlyArray<string>> = {};
     let ready = false;
@@ -113,17 +114,15 @@ const run = (settings: Settings, { stop, onReady, prepare }: ServeOptions) =>
     yield* Effect.logInfo({ event: "ready", version, listeners });
     onReady({ listeners });
 
-    const grace = yield* Deferred.await(stop);
+    // Without a writer nothing can be recorded: ending, for the supervisor outside to start anew, is the safe side.
+    const { lost } = yield* Writer;
+    const grace = yield* Effect.raceFirst(Deferred.await(stop), lost);
     ready = false;
     yield* Effect.logInfo({ event: "stopping", grace_seconds: grace });
     yield* registry.drain(grace);
     yield* journal.flush;
     yield* Effect.logInfo({ event: "stopped" });
   });
-
-const forever = { restart: "permanent", max: 1000, within: "1 minute" } as const;
-/** Idle and expired sessions end themselves; what is left to clear is temporary files. */
-const reaper = Effect.forever(Effect.andThen(Effect.sleep("1 hour"), sweepHomes));
 
 const cannotListen = ({ place, cause }: ListenFailed) => {
   const what = cause instanceof Deno.errors.AddrInUse

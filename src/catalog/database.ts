@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Either, Exit, Random } from "effect";
+import { type Cause, Clock, Context, Effect, Either, Exit, Random } from "effect";
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { CatalogError } from "../errors.ts";
 import type { Tables } from "./rows.ts";
@@ -27,6 +27,13 @@ export class Writer extends Context.Tag("sluice/Writer")<Writer, {
     op: string,
     work: (trx: Db) => Effect.Effect<A, CatalogError>,
   ) => Effect.Effect<A, CatalogError>;
+  /**
+   * Fails when the writer, or who depends on it to keep the record, has given
+   * up after its restarts: nothing can be recorded any more, so the server must end.
+   */
+  readonly lost: Effect.Effect<never, CatalogError>;
+  /** Reports that `who` has given up. */
+  readonly giveUp: (who: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>;
 }>() {}
 
 /** Runs one query. What the driver rejects with is a CatalogError already; this names the request. */

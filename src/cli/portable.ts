@@ -110,7 +110,10 @@ Examples:
             yield* serveUntilStopped(
               settings,
               announce(flags, generated),
-              Effect.flatMap(Users, (users) => users.add(input, commandLine)),
+              {
+                prepare: Effect.flatMap(Users, (users) => users.add(input, commandLine)),
+                sweep: false,
+              },
             );
           }),
         [],

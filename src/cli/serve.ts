@@ -78,14 +78,14 @@ export const stopOnSignals = (stop: Deferred.Deferred<number>, graceSeconds: num
 export const serveUntilStopped = (
   settings: Settings,
   onReady: (ready: Ready) => void,
-  prepare: ServeOptions["prepare"] = Effect.void,
+  { prepare = Effect.void, sweep = true }: Pick<ServeOptions, "prepare" | "sweep"> = {},
 ) =>
   Effect.gen(function* () {
     yield* prepareDataDir(settings.data_dir);
     yield* lockDataDir(settings.data_dir, "starting another");
     const stop = yield* Deferred.make<number>();
     yield* stopOnSignals(stop, settings.common.grace_time);
-    yield* serve(settings, { stop, onReady, prepare }).pipe(
+    yield* serve(settings, { stop, onReady, prepare, sweep }).pipe(
       // The settings are good; the machine stands in the way (exit code 1, not 2).
       Effect.catchIf(
         (error) => error instanceof ConfigError && /cannot listen|host key/.test(error.message),
