@@ -22,16 +22,11 @@ testIf(
   why,
   "SECURITY 7.4: a full disk fails the upload, keeps the old file, and room ends it",
   async () => {
-    await using stack = new AsyncDisposableStack();
-    const world = stack.use(
-      await makeWorld([{ username: "ann" }], {
-        before: async (dataDir) => {
-          stack.use(await smallDisk(`${dataDir}/users/ann`, "8m"));
-        },
-      }),
-    );
-    // The server must be gone before the disk is, so that nothing holds it.
-    const home = world.home("ann");
+    await using tmp = await scratch();
+    const dataDir = `${tmp.dir}/data`;
+    const home = `${dataDir}/users/ann`;
+    await using _disk = await smallDisk(home, "8m");
+    await using world = await makeWorld([{ username: "ann" }], { dataDir });
     await using sftp = await RawSftp.open(world.target("ann"));
     assert.equal((await sftp.put("/old", noise(3 * MiB))).code, status.ok);
     const before = await sha256(`${home}/old`);
