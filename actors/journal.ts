@@ -24,7 +24,7 @@ interface Entry {
 const capacity = 8192;
 const batchSize = 256;
 /** How long an entry may wait for company, in milliseconds. */
-const linger = 5;
+const linger = 50;
 /** How often followers look for events of other processes, in milliseconds. */
 const pollEvery = 400;
 

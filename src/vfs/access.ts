@@ -56,6 +56,14 @@ export class Access {
     this.patterns = patternsOf(user);
   }
 
+  /** Notes the account's first transfer (BEHAVIOUR XFER-02); asks the catalog at most once a session. */
+  touchFirst(what: "first_upload" | "first_download"): Effect.Effect<void> {
+    if (this.user[what] !== 0 || this.#touched.has(what)) return Effect.void;
+    this.#touched.add(what);
+    return this.services.users.touchFirst(this.user.username, what);
+  }
+  readonly #touched = new Set<string>();
+
   /** Fails with Denied, or NotFound where the name is hidden, unless `operation` may be done on `path`. */
   check(
     operation: Operation,

@@ -27,7 +27,7 @@ export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
         status: 1,
         ...(checksum === undefined ? {} : { checksum }),
       });
-      yield* access.services.users.touchFirst(access.user.username, "first_upload");
+      yield* access.touchFirst("first_upload");
     }),
   );
 };

@@ -72,14 +72,13 @@ export class ReadHandle implements Handle {
       this.#over = true;
       this.#watch?.end();
       if (this.#moved === 0) return Effect.void;
-      const { services: { journal, users }, user } = this.#access;
       return Effect.andThen(
-        journal.record(this.#access.event("download", this.path, {
+        this.#access.services.journal.record(this.#access.event("download", this.path, {
           status: this.#failed ? 2 : 1,
           file_size: this.#moved,
           elapsed: Date.now() - this.#started,
         })),
-        users.touchFirst(user.username, "first_download"),
+        this.#access.touchFirst("first_download"),
       );
     });
   }
