@@ -3,7 +3,7 @@ import handlers from "ssh2/lib/protocol/handlers.js";
 import kex from "ssh2/lib/protocol/kex.js";
 import Protocol from "ssh2/lib/protocol/Protocol.js";
 import { sendPacket } from "ssh2/lib/protocol/utils.js";
-import { Message, packet } from "./wire.ts";
+import { Fields, Message, packet } from "./wire.ts";
 
 /**
  * The one file that reaches into ssh2 (pinned to 1.17.0).
@@ -94,7 +94,12 @@ interface Internals {
   _onPayload: (payload: Buffer) => unknown;
   _onHandshakeComplete: (...args: unknown[]) => void;
   _kexinit: Buffer | undefined;
-  _kex: { sessionID: Buffer; remoteExtInfoEnabled: boolean; negotiated: Negotiated };
+  _kex: {
+    sessionID: Buffer;
+    remoteExtInfoEnabled: boolean;
+    negotiated: Negotiated;
+    _remoteKexinit?: Buffer;
+  };
   _decipher: { inSeqno: number } | undefined;
   _packetRW: {
     write: {
@@ -117,6 +122,19 @@ const sendRaw = sendPacket as (proto: Internals, packet: Buffer, bypass?: boolea
 const STOP = Infinity;
 /** RFC 4253 section 4.2: with CR LF, as the server side must hold it. */
 const MAX_IDENT = 255;
+
+/** Whether a client guessed its first key exchange packet and is to be taken as wrong (RFC 4253 section 7). */
+const guessedWrong = (
+  kexInit: Buffer | undefined,
+  { kex, serverHostKey }: TransportOptions["algorithms"],
+): boolean => {
+  if (!kexInit) return false;
+  const fields = new Fields(kexInit, 17);
+  const first = () => fields.string().toString("latin1").split(",")[0];
+  const right = first() === kex[0] && first() === serverHostKey[0];
+  for (let list = 2; list < 10; list++) fields.string();
+  return fields.flag() && !right;
+};
 
 export const transport = (options: TransportOptions): Transport => {
   let dead = false;
@@ -159,6 +177,14 @@ export const transport = (options: TransportOptions): Transport => {
       },
     });
   }
+
+  // kex.js 275 compares with the first letter of the negotiated name, and so drops
+  // every guessed packet, also a right one: dropbear then waits for ever.
+  let skip = false;
+  Object.defineProperty(proto, "_skipNextInboundPacket", {
+    get: () => skip && guessedWrong(proto._kex._remoteKexinit, options.algorithms),
+    set: (value: boolean) => void (skip = value),
+  });
 
   const raw = (payload: Uint8Array, force: boolean) => {
     if (dead) return;

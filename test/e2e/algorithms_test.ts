@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { generateKeyPairSync } from "node:crypto";
 import { ssh } from "./clients.ts";
+import { eventually, pause } from "./process.ts";
+import { kexInit, packet, rawConnect } from "./raw_ssh.ts";
+import { str, u8 } from "./raw_sftp.ts";
 import { fileWorld } from "./world.ts";
 
 const world = fileWorld([{ username: "ann" }]);
@@ -76,4 +81,29 @@ Deno.test("SECURITY 3.1.7: server-sig-algs names rsa-sha2-512 and nistp521, and 
   assert.ok(said.includes("rsa-sha2-256"));
   assert.ok(said.includes("ecdsa-sha2-nistp521"));
   assert.ok(!said.includes("ssh-rsa") && !said.includes("ssh-dss"));
+});
+
+Deno.test("SECURITY 6.15: a first packet that was guessed right is used, one guessed wrong is skipped", async () => {
+  const point = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "der" });
+  const share = packet(Buffer.concat([u8(30), str(point.subarray(-32))]));
+  const guesses: ReadonlyArray<readonly [string, boolean]> = [
+    ["curve25519-sha256,ext-info-c", true],
+    ["diffie-hellman-group18-sha512,curve25519-sha256", false],
+  ];
+  for (const [kex, right] of guesses) {
+    const offer = kexInit(kex);
+    // first_kex_packet_follows stands before the reserved number.
+    offer[offer.length - 5] = 1;
+    const raw = await rawConnect(world().server.port);
+    raw.socket.write(Buffer.concat([Buffer.from("SSH-2.0-guess\r\n"), packet(offer), share]));
+    // KEX_ECDH_REPLY names the host key in its own packet.
+    const replied = () => raw.received().lastIndexOf("ssh-ed25519") > 500;
+    if (!right) {
+      await pause(300);
+      assert.equal(replied(), false, "the wrong guess is not answered");
+      raw.socket.write(share);
+    }
+    await eventually(`a reply to ${kex}`, replied, 5);
+    raw.socket.destroy();
+  }
 });
