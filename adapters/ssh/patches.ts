@@ -130,9 +130,8 @@ const guessedWrong = (
 ): boolean => {
   if (!kexInit) return false;
   const fields = new Fields(kexInit, 17);
-  const first = () => fields.string().toString("latin1").split(",")[0];
-  const right = first() === kex[0] && first() === serverHostKey[0];
-  for (let list = 2; list < 10; list++) fields.string();
+  const lists = Array.from({ length: 10 }, () => fields.string().toString("latin1").split(","));
+  const right = lists[0]?.[0] === kex[0] && lists[1]?.[0] === serverHostKey[0];
   return fields.flag() && !right;
 };
 
