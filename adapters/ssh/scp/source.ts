@@ -24,9 +24,14 @@ export const source = (transfer: Transfer): Told<void> =>
     for (const raw of options.paths) {
       const sent = vfs.resolve(raw).pipe(
         Effect.flatMap((path) =>
-          Effect.flatMap(
-            transfer.control(vfs.stat(path)),
-            (entry) => send(transfer, path, entry, 0),
+          transfer.control(vfs.stat(path)).pipe(
+            Effect.map((entry) => send(transfer, path, entry, 0)),
+            // PERM-03: who may download but not list fetches a file by its name; opening it decides.
+            Effect.catchTag("FsError", (error) =>
+              error.reason === "Denied"
+                ? Effect.succeed(sendFile(transfer, path))
+                : Effect.fail(error)),
+            Effect.flatten,
           )
         ),
       );
