@@ -1,4 +1,5 @@
 import { Chunk, Clock, Deferred, Effect, Layer, Option, Queue, Random, Stream } from "effect";
+import { atMost } from "../src/at_most.ts";
 import { Database, whenFree, Writer } from "../src/catalog/database.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
@@ -92,9 +93,7 @@ export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Laye
       yield* Queue.offer(box, mark);
       yield* Deferred.await(mark);
     }).pipe(Effect.ensuring(Effect.sync(() => marks -= 1)));
-    yield* Effect.addFinalizer(() =>
-      Effect.interruptible(Effect.ignore(Effect.timeout(flush, "10 seconds")))
-    );
+    yield* Effect.addFinalizer(() => atMost("10 seconds")(flush));
 
     const handle = (id: number, event: NewEvent): Prepared => {
       let over = false;

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Deferred, Effect, FiberSet, type Scope } from "effect";
+import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
 import { fault } from "../src/failpoint.ts";
 import { type Refusal, Registry, type Seat } from "./registry.ts";
@@ -132,9 +133,8 @@ const farewell = (socket: Socket): Effect.Effect<void> =>
     socket.resume();
     socket.end();
   }).pipe(
-    Effect.timeoutOption(LINGER),
+    atMost(LINGER),
     Effect.ensuring(Effect.sync(() => socket.destroy())),
-    Effect.asVoid,
   );
 
 interface Door {

@@ -1,4 +1,5 @@
 import { Effect, type Scope } from "effect";
+import { atMost } from "../src/at_most.ts";
 import type { Hono } from "hono";
 
 export interface Served {
@@ -46,8 +47,7 @@ export const serveApp = (
       },
       catch: (cause): ListenFailed => ({ _tag: "ListenFailed", place: show(place), cause }),
     }),
-    (server) =>
-      Effect.promise(() => server.shutdown()).pipe(Effect.timeout("2 seconds"), Effect.ignore),
+    (server) => atMost("2 seconds")(Effect.promise(() => server.shutdown())),
   ).pipe(
     Effect.map((server): Served => ({
       address: "path" in place ? place.path : hostPort(server.addr as Deno.NetAddr),

@@ -106,3 +106,21 @@ live("plainAddress() shows IPv4-mapped addresses as IPv4", () =>
     assert.equal(plainAddress("::1"), "::1");
     assert.equal(plainAddress("fe80::1%eth0"), "fe80::1");
   }));
+
+live(
+  "a client that keeps its side open is cut, and does not hold up the end",
+  () =>
+    Effect.gen(function* () {
+      const socket = yield* Effect.scoped(Effect.gen(function* () {
+        const port = yield* start(() => Effect.void);
+        const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+        const said = Effect.promise(() =>
+          new Promise<void>((resolve) => socket.on("end", resolve).resume())
+        );
+        socket.on("error", () => {});
+        yield* said;
+        return socket;
+      }));
+      yield* Effect.sync(() => socket.destroy());
+    }).pipe(Effect.provide(layer)),
+);

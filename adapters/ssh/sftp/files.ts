@@ -1,4 +1,5 @@
 import { Effect, ExecutionStrategy, Exit, Scope } from "effect";
+import { atMost } from "../../../src/at_most.ts";
 import type { OpenOptions } from "../../../src/vfs/vfs.ts";
 import { decodeAttributes, decodeInitial, encodeAttributes } from "./attrs.ts";
 import { Encoder, statusPacket } from "./encoder.ts";
@@ -84,7 +85,7 @@ const sequential = ExecutionStrategy.sequential;
 const settled = (turns: Turns): Effect.Effect<void> =>
   Effect.suspend(() => {
     turns.stop();
-    return Effect.ignore(Effect.timeout(Effect.promise(() => turns.idle()), "10 seconds"));
+    return atMost("10 seconds")(Effect.promise(() => turns.idle()));
   });
 
 /**
