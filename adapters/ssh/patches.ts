@@ -1,4 +1,6 @@
 import { Buffer } from "node:buffer";
+// First: kex.js takes the cipher functions when it is loaded.
+import "./ciphers/install.ts";
 import handlers from "ssh2/lib/protocol/handlers.js";
 import kex from "ssh2/lib/protocol/kex.js";
 import Protocol from "ssh2/lib/protocol/Protocol.js";
