@@ -30,7 +30,9 @@ export const Common = section({
   symlink_mode: withDefault(S.Literal(0, 1), 0),
   /** Octal text, empty leaves the process's own. */
   umask: withDefault(S.String.pipe(S.pattern(/^[0-7]{0,4}$/)), ""),
+  /** Connections in all; 0 no cap. Keep it well below the process's limit of descriptors. */
   max_total_connections: withDefault(Count, 0),
+  /** Connections from one address; 0 no cap. */
   max_per_host_connections: withDefault(Count, 20),
   /** Seconds that running transfers get at SIGTERM. */
   grace_time: withDefault(Count, 30),
