@@ -62,6 +62,9 @@ const plan = async (only: ReadonlyArray<string>): Promise<ReadonlyArray<Group>> 
   })).filter((g) => g.files.length > 0);
 };
 
+/** A run that prints nothing for so long hangs: it is ended, and counts as failed, so that CI says so. */
+const silence = 6 * 60_000;
+
 const runGroup = async (group: Group): Promise<{ counts: Counts; notes: string[] }> => {
   out(`\n=== ${group.name}: ${group.files.length} files\n`);
   const began = performance.now();
@@ -80,8 +83,15 @@ const runGroup = async (group: Group): Promise<{ counts: Counts; notes: string[]
   }).spawn();
   const decoder = new TextDecoder();
   let text = "";
+  let heard = performance.now();
+  const watch = setInterval(() => {
+    if (performance.now() - heard < silence) return;
+    out(`\nno output for ${silence / 60_000} minutes: the last test named above hangs\n`);
+    child.kill("SIGKILL");
+  }, 5000);
   const pump = async (stream: ReadableStream<Uint8Array>, keep: boolean) => {
     for await (const chunk of stream) {
+      heard = performance.now();
       out(chunk);
       if (keep) text += decoder.decode(chunk, { stream: true });
     }
@@ -91,6 +101,7 @@ const runGroup = async (group: Group): Promise<{ counts: Counts; notes: string[]
     pump(child.stdout, true),
     pump(child.stderr, false),
   ]);
+  clearInterval(watch);
   const counts = readSummary(text, code);
   const seconds = Math.round((performance.now() - began) / 1000);
   out(`=== ${group.name}: ${counts.passed} passed, ${counts.failed} failed, `);
