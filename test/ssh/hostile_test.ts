@@ -249,10 +249,10 @@ live(
 
 live("keepalive: a client that answers stays", () =>
   Effect.gen(function* () {
-    const server = yield* sshd({ sftpd: { keepalive_interval: 1, keepalive_count_max: 1 } });
+    const server = yield* sshd({ sftpd: { keepalive_interval: 1, keepalive_count_max: 3 } });
     const client = yield* rawClient(server.port);
     yield* later(logIn(client));
-    for (let probe = 0; probe < 3; probe++) {
+    for (let probe = 0; probe < 5; probe++) {
       assert.equal((yield* later(client.next()))[0], Message.GlobalRequest);
       client.send(packet(Message.RequestFailure));
     }

@@ -52,15 +52,26 @@ export const syncFile = (fd: number, subject: string): Promise<void> =>
     fs.fsync(fd, (cause) => cause ? reject(cause) : resolve());
   });
 
+/**
+ * Opens a directory for a flush that comes later: whoever changes a name takes
+ * this first, so that a lack of descriptors is met before the change, not after.
+ */
+export const openDirectory = (path: string): { sync(): Promise<void>; close(): void } => {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  return {
+    sync: () =>
+      new Promise((resolve, reject) => fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())),
+    close: () => fs.closeSync(fd),
+  };
+};
+
 /** Flushes a directory, so that a name made in it survives a power cut. */
 export const syncDirectory = async (path: string): Promise<void> => {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  const directory = openDirectory(path);
   try {
-    await new Promise<void>((resolve, reject) =>
-      fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())
-    );
+    await directory.sync();
   } finally {
-    fs.closeSync(fd);
+    directory.close();
   }
 };
 

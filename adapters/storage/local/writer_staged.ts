@@ -17,7 +17,7 @@ import {
 } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
-import { copyRange, readAt, syncDirectory, syncFile, writeAt } from "./io.ts";
+import { copyRange, openDirectory, readAt, syncFile, writeAt } from "./io.ts";
 
 /** What a staged upload is about to become. */
 export interface Target {
@@ -202,10 +202,15 @@ export class StagedWriter implements Writer {
     const { fd, path } = this.#temp;
     applyTo(fd, attributes);
     await this.#flush();
-    publish(path, this.#target.path, exclusive);
-    this.#done = true;
-    disown(path);
-    if (this.#options.fsync) await syncDirectory(dirOf(this.#target.path));
+    const directory = this.#options.fsync ? openDirectory(dirOf(this.#target.path)) : undefined;
+    try {
+      publish(path, this.#target.path, exclusive);
+      this.#done = true;
+      disown(path);
+      await directory?.sync();
+    } finally {
+      directory?.close();
+    }
     return entryOf(nameOf(this.#target.path), Deno.lstatSync(this.#target.path));
   }
 
