@@ -1,4 +1,4 @@
-import { Cause, Data, Effect, Exit, Fiber, FiberSet, type Scope } from "effect";
+import { Cause, Context, Data, Effect, Exit, Fiber, FiberSet, type Scope } from "effect";
 import { ActorBusy, AuthError, CatalogError, ConfigError, FsError } from "../src/errors.ts";
 import { Refused } from "./registry.ts";
 
@@ -44,6 +44,9 @@ export interface Peer {
   /** Runs `method` and learns nothing of the outcome. Arrives in order with `call`. */
   readonly send: (method: string, ...args: ReadonlyArray<unknown>) => void;
 }
+
+/** In a worker: the main thread, which owns the catalog, the counts and the record. */
+export class Hub extends Context.Tag("sluice/Hub")<Hub, Peer>() {}
 
 /** Calls without an answer at a time; further callers wait for their turn. */
 const MOST_PENDING = 4096;
