@@ -1,9 +1,9 @@
 import { Context, Data, Effect, Layer, Option, type Scope } from "effect";
 import { Config } from "../src/config/config.ts";
 import type { SessionInfo } from "../src/model/session.ts";
+import { type Refusal, Seats } from "./seats.ts";
 
-/** Why a connection or a session was not admitted. */
-export type Refusal = "total" | "per_host" | "startups" | "per_user" | "draining";
+export type { Refusal } from "./seats.ts";
 
 /** A connection was not admitted. */
 export class Refused extends Data.TaggedError("Refused")<{ readonly refusal: Refusal }> {}
@@ -29,130 +29,106 @@ export interface Live {
   readonly close: (why: string) => Effect.Effect<void>;
 }
 
-/** Who is connected: exact counts, listing, kicking, draining. Admission is atomic. */
-export class Registry extends Context.Tag("sluice/Registry")<Registry, {
-  readonly admit: (
-    peer: { readonly ip: string; readonly protocol: string },
-  ) => Effect.Effect<Seat, Refused, Scope.Scope>;
-  /** Makes a logged-in session visible until the scope closes. */
-  readonly enter: (live: Live) => Effect.Effect<void, never, Scope.Scope>;
+/** Live sessions in one place: this thread, or a worker. */
+export interface Sessions {
   readonly list: Effect.Effect<ReadonlyArray<SessionInfo>>;
   /** Closes by session id, or by a listed `connection_id`; false when there is none. */
   readonly kick: (id: string, why: string) => Effect.Effect<boolean>;
   /** Closes all sessions of a user; answers how many. */
   readonly kickUser: (username: string, why: string) => Effect.Effect<number>;
-  /** Refuses newcomers, waits until no transfer runs or `seconds` passed, then closes all. */
-  readonly drain: (seconds: number) => Effect.Effect<void>;
-}>() {
-  static readonly layer = Layer.effect(
+  /** Closes all of them; answers when their finalizers have run. */
+  readonly closeAll: (why: string) => Effect.Effect<void>;
+}
+
+/** Who is connected: exact counts, listing, kicking, draining. Admission is atomic. */
+export class Registry extends Context.Tag("sluice/Registry")<
+  Registry,
+  & Pick<Sessions, "list" | "kick" | "kickUser">
+  & {
+    readonly admit: (
+      peer: { readonly ip: string; readonly protocol: string },
+    ) => Effect.Effect<Seat, Refused, Scope.Scope>;
+    /** Makes a logged-in session visible until the scope closes. */
+    readonly enter: (live: Live) => Effect.Effect<void, never, Scope.Scope>;
+    /** Refuses newcomers, waits until no transfer runs or `seconds` passed, then closes all. */
+    readonly drain: (seconds: number) => Effect.Effect<void>;
+  }
+>() {
+  /** The only one of a process that serves in one thread. */
+  static readonly layer: Layer.Layer<Registry, never, Config> = Layer.effect(
     Registry,
-    Effect.map(Config, ({ common, sftpd }) =>
-      Registry.of(make({
-        total: common.max_total_connections,
-        perHost: common.max_per_host_connections,
-        startups: sftpd.max_startups,
-      }))),
+    Effect.map(Config, (settings) => {
+      const seats = new Seats(capsOf(settings));
+      const here = localSessions();
+      return Registry.of({
+        ...here.sessions,
+        enter: here.enter,
+        admit: admitTo(ownCounter(seats)),
+        drain: (seconds) =>
+          Effect.andThen(
+            Effect.sync(() => seats.drain()),
+            emptied(here.sessions, seconds),
+          ),
+      });
+    }),
   );
 }
 
-/** Caps; 0 is no cap. */
-interface Caps {
-  readonly total: number;
-  readonly perHost: number;
-  readonly startups: number;
+/** The caps of the settings. */
+export const capsOf = ({ common, sftpd }: Config["Type"]) => ({
+  total: common.max_total_connections,
+  perHost: common.max_per_host_connections,
+  startups: sftpd.max_startups,
+});
+
+/** Where seats are counted: here, or in the main thread. */
+export interface Counter {
+  readonly take: (
+    ip: string,
+  ) => Effect.Effect<{ readonly id: string } | { readonly refusal: Refusal }>;
+  readonly login: (id: string, name: string, max: number) => Effect.Effect<Refusal | undefined>;
+  readonly another: (id: string) => Effect.Effect<Refusal | undefined>;
+  readonly oneLess: (id: string) => Effect.Effect<void>;
+  readonly leave: (id: string) => Effect.Effect<void>;
 }
 
-/** Each change is one synchronous step, so that no burst passes a cap. */
-class Counts {
-  #counts = new Map<string, number>();
-  get(key: string): number {
-    return this.#counts.get(key) ?? 0;
-  }
-  add(key: string, by: 1 | -1): void {
-    const next = this.get(key) + by;
-    if (next > 0) this.#counts.set(key, next);
-    else this.#counts.delete(key);
-  }
-}
+const ownCounter = (seats: Seats): Counter => ({
+  take: (ip) => Effect.sync(() => seats.take(ip)),
+  login: (id, name, max) => Effect.sync(() => seats.login(id, name, max)),
+  another: (id) => Effect.sync(() => seats.another(id)),
+  oneLess: (id) => Effect.sync(() => seats.oneLess(id)),
+  leave: (id) => Effect.sync(() => seats.leave(id)),
+});
 
-const full = (cap: number, count: number) => cap > 0 && count >= cap;
+/** `admit` of a registry whose seats are counted by `counter`. */
+export const admitTo = (counter: Counter): Registry["Type"]["admit"] => ({ ip }) =>
+  Effect.acquireRelease(
+    Effect.flatMap(
+      counter.take(ip),
+      (taken) => "refusal" in taken ? new Refused(taken) : Effect.succeed(taken.id),
+    ),
+    counter.leave,
+  ).pipe(Effect.map((id): Seat => ({
+    id,
+    login: (name, max) => Effect.map(counter.login(id, name, max), Option.fromNullable),
+    another: Effect.acquireRelease(
+      Effect.map(counter.another(id), Option.fromNullable),
+      (refused) => Option.isNone(refused) ? counter.oneLess(id) : Effect.void,
+    ),
+  })));
 
-const make = (caps: Caps): Context.Tag.Service<typeof Registry> => {
-  const hosts = new Counts();
-  const users = new Counts();
+/** The sessions that this thread serves. */
+export const localSessions = (): {
+  readonly enter: Registry["Type"]["enter"];
+  readonly sessions: Sessions;
+} => {
   const live = new Set<Live>();
-  let total = 0;
-  let startups = 0;
-  let draining = false;
-
-  const refusal = (ip: string): Refusal | undefined => {
-    if (draining) return "draining";
-    if (full(caps.total, total)) return "total";
-    if (full(caps.perHost, hosts.get(ip))) return "per_host";
-    if (full(caps.startups, startups)) return "startups";
-    return undefined;
-  };
-
-  /** A seat, and what gives back all that it took. */
-  const take = (ip: string): { seat: Seat; leave: () => void } => {
-    total += 1;
-    startups += 1;
-    hosts.add(ip, 1);
-    let user: { name: string; max: number } | undefined;
-    const sit = (name: string, max: number): Option.Option<Refusal> => {
-      if (draining) return Option.some("draining");
-      if (full(max, users.get(name))) return Option.some("per_user");
-      users.add(name, 1);
-      return Option.none();
-    };
-    const seat: Seat = {
-      id: crypto.randomUUID().replaceAll("-", "").slice(0, 20),
-      login: (name, max) =>
-        Effect.sync(() => {
-          const refused = sit(name, max);
-          if (Option.isNone(refused)) {
-            user = { name, max };
-            startups -= 1;
-          }
-          return refused;
-        }),
-      another: Effect.acquireRelease(
-        Effect.sync(() => user ? sit(user.name, user.max) : Option.some<Refusal>("per_user")),
-        (refused) =>
-          Effect.sync(() => {
-            if (user && Option.isNone(refused)) users.add(user.name, -1);
-          }),
-      ),
-    };
-    const leave = () => {
-      total -= 1;
-      hosts.add(ip, -1);
-      if (user) users.add(user.name, -1);
-      else startups -= 1;
-    };
-    return { seat, leave };
-  };
-
-  const rows = () => [...live].flatMap((session) => session.rows());
   const close = (sessions: ReadonlyArray<Live>, why: string) =>
     Effect.forEach(sessions, (session) => session.close(why), {
       concurrency: "unbounded",
       discard: true,
     });
-  const busy = () => rows().some((row) => row.active_transfers.length > 0);
-
   return {
-    admit: ({ ip }) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.suspend(() => {
-            const refused = refusal(ip);
-            return refused ? new Refused({ refusal: refused }) : Effect.succeed(take(ip));
-          }),
-          ({ leave }) => Effect.sync(leave),
-        ),
-        ({ seat }) => seat,
-      ),
     enter: (session) =>
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -160,29 +136,37 @@ const make = (caps: Caps): Context.Tag.Service<typeof Registry> => {
         }),
         () => Effect.sync(() => live.delete(session)),
       ),
-    list: Effect.sync(rows),
-    kick: (id, why) =>
-      Effect.suspend(() => {
-        const found = [...live].filter((session) =>
-          session.id === id || session.rows().some((row) => row.connection_id === id)
-        );
-        return Effect.as(close(found, why), found.length > 0);
-      }),
-    kickUser: (username, why) =>
-      Effect.suspend(() => {
-        const found = [...live].filter((session) =>
-          session.rows().some((row) => row.username === username)
-        );
-        return Effect.as(close(found, why), found.length);
-      }),
-    drain: (seconds) =>
-      Effect.gen(function* () {
-        draining = true;
-        const quiet = Effect.gen(function* () {
-          while (busy()) yield* Effect.sleep("100 millis");
-        });
-        yield* Effect.timeoutOption(quiet, `${seconds} seconds`);
-        yield* close([...live], "the server is stopping");
-      }),
+    sessions: {
+      list: Effect.sync(() => [...live].flatMap((session) => session.rows())),
+      kick: (id, why) =>
+        Effect.suspend(() => {
+          const found = [...live].filter((session) =>
+            session.id === id || session.rows().some((row) => row.connection_id === id)
+          );
+          return Effect.as(close(found, why), found.length > 0);
+        }),
+      kickUser: (username, why) =>
+        Effect.suspend(() => {
+          const found = [...live].filter((session) =>
+            session.rows().some((row) => row.username === username)
+          );
+          return Effect.as(close(found, why), found.length);
+        }),
+      closeAll: (why) => Effect.suspend(() => close([...live], why)),
+    },
   };
 };
+
+/** Waits until no transfer runs or `seconds` passed, then closes all. */
+export const emptied = (sessions: Sessions, seconds: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const busy = Effect.map(
+      sessions.list,
+      (rows) => rows.some((row) => row.active_transfers.length > 0),
+    );
+    const quiet = Effect.gen(function* () {
+      while (yield* busy) yield* Effect.sleep("100 millis");
+    });
+    yield* Effect.timeoutOption(quiet, `${seconds} seconds`);
+    yield* sessions.closeAll("the server is stopping");
+  });
