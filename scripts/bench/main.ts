@@ -1,63 +1,143 @@
-/**
- * Compares this server with others on this machine: `deno task bench [--quick] [--only NAME]`.
- *
- * A whole run rewrites its section of docs/performance.md; a quick one only prints.
- */
-import { measure, table } from "./sftp.ts";
+/** Compares this server with others on this machine: see `--help`. */
+import { chart } from "./chart.ts";
+import { discard, makeFile } from "./content.ts";
+import { type Figure, measure, tasks } from "./measure.ts";
+import { type Options, readOptions, usage } from "./options.ts";
+import { type Bed, full, type Plan, quick, type Task } from "./plan.ts";
+import { report, summary } from "./report.ts";
+import { exec, makeClientKey, type Maker, openssh, rclone, sftpgo } from "./servers.ts";
+import { sluice } from "./sluice.ts";
+import { ours, warnings } from "./verdict.ts";
+import { appendHistory, writePage } from "./files.ts";
 
-const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
+const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
+
+const print = (stream: typeof Deno.stdout, line: string) => {
+  let bytes = new TextEncoder().encode(line + "\n");
+  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+};
+const say = (line: string) => print(Deno.stdout, line);
+const progress = (line: string) => print(Deno.stderr, line);
 
 const machine = async (): Promise<string> => {
   const cpu = /^model name\s*:\s*(.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
   const memory = Math.round(Deno.systemMemoryInfo().total / 1024 ** 3);
   return `${navigator.hardwareConcurrency} x ${cpu ?? Deno.build.arch}, ${memory} GiB, ` +
-    `Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}`;
+    `Linux ${Deno.osRelease()}`;
 };
 
-const benches: Readonly<Record<string, (quick: boolean) => Promise<string>>> = {
-  sftp: async (quick) => {
-    const figures = await measure(
-      quick
-        ? { rounds: 1, bytes: 128 * 1024 ** 2, files: 300, fileBytes: 4096 }
-        : { rounds: 3, bytes: 1024 ** 3, files: 2000, fileBytes: 4096 },
-      say,
+const makersOf = async (options: Options): Promise<ReadonlyArray<Maker>> => {
+  const workers = options.workers === undefined ? {} : { workers: options.workers };
+  const makers: Maker[] = [await sluice({ name: ours, root, ...workers })];
+  for (const [i, dir] of options.against.entries()) {
+    const name = options.against.length === 1 ? "other" : `other${i + 1}`;
+    makers.push(await sluice({ name, root: await Deno.realPath(dir), ...workers }));
+  }
+  const peers = { openssh, rclone, sftpgo };
+  for (const [name, make] of Object.entries(peers)) {
+    if (options.peers && !options.peers.includes(name)) continue;
+    const maker = await make();
+    if (maker) makers.push(maker);
+    else progress(`SKIPPED ${name}: not installed${name === "sftpgo" ? " (SFTPGO_BIN)" : ""}`);
+  }
+  return makers;
+};
+
+/** The tasks that give the wanted rows, with those rows only. */
+const chosen = (plan: Plan, only: ReadonlyArray<string>): ReadonlyArray<Task> =>
+  tasks(plan).flatMap((task) => {
+    const rows = task.rows.filter((r) =>
+      only.length === 0 || only.includes(r.group) || only.includes(r.id)
     );
-    return table(figures);
-  },
+    return rows.length === 0 ? [] : [{ ...task, rows }];
+  });
+
+/** Room for what clients send and fetch, in memory when it has enough. */
+const clientFolder = async (plan: Plan): Promise<string> => {
+  const need = (3 * plan.big + plan.streams * plan.part) * 1024;
+  const free = await exec("df", "-k", "--output=avail", "/dev/shm").catch(() => "");
+  const roomy = Number(free.split("\n")[1]) > 2 * need;
+  return await Deno.makeTempDir({ prefix: "sluice-bench-", ...(roomy ? { dir: "/dev/shm" } : {}) });
 };
 
-/** Puts `text` between the marks of its section, or at the end. */
-const replaceSection = (page: string, name: string, text: string): string => {
-  const [from, to] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
-  const section = `${from}\n${text}\n${to}`;
-  const [start, end] = [page.indexOf(from), page.indexOf(to)];
-  return start < 0 || end < 0
-    ? `${page.trimEnd()}\n\n${section}\n`
-    : page.slice(0, start) + section + page.slice(end + to.length);
+const makeBed = async (plan: Plan, dir: string, disk: string): Promise<Bed> => {
+  const bed = {
+    plan,
+    dir,
+    disk,
+    big: `${dir}/big`,
+    part: `${dir}/part`,
+    small: `${dir}/small`,
+  };
+  await makeFile(bed.big, plan.big * 1024 ** 2);
+  await makeFile(bed.part, plan.part * 1024 ** 2);
+  await Deno.mkdir(bed.small);
+  for (let i = 0; i < plan.files; i++) await makeFile(`${bed.small}/f${i}`, plan.fileBytes);
+  await Deno.copyFile(bed.big, `${disk}/big`);
+  await Deno.copyFile(bed.part, `${disk}/part`);
+  await exec("sync", "-f", disk);
+  return bed;
 };
 
-const path = new URL("../../docs/performance.md", import.meta.url).pathname;
-const intro = `# Performance
+const main = async (options: Options): Promise<number> => {
+  const base = options.quick ? quick : full;
+  const plan = { ...base, rounds: options.rounds ?? base.rounds };
+  const wanted = chosen(plan, options.only);
+  if (wanted.length === 0) {
+    progress(
+      `no such row; there are: ${
+        [...new Set(tasks(plan).flatMap((t) => t.rows.flatMap((r) => [r.group, r.id])))].join(" ")
+      }`,
+    );
+    return 2;
+  }
+  const makers = await makersOf(options);
+  const load = Deno.loadavg()[0] ?? 0;
+  if (load > 0.5) progress(`WARNING: the machine is busy (load ${load.toFixed(1)})`);
+  const disk = await Deno.makeTempDir({ prefix: "sluice-bench-" });
+  const dir = await clientFolder(plan);
+  const figures: Figure[] = [];
+  try {
+    const key = await makeClientKey(disk);
+    const bed = await makeBed(plan, dir, disk);
+    for (const task of wanted) {
+      figures.push(...await measure(task, makers, bed, { dir: disk, key }, progress));
+    }
+  } finally {
+    await discard(disk, dir);
+  }
+  const names = makers.map((m) => m.name);
+  say(summary(figures, names));
+  for (const warning of warnings(figures)) say(`WARNING: wide spread: ${warning}`);
+  if (options.quick) return 0;
+  const about = [
+    `${new Date().toISOString().slice(0, 10)}, ${await machine()}, Deno ${Deno.version.deno}; ` +
+    makers.map((m) => `${m.name}: ${m.version}`).join("; ") +
+    `; median of ${plan.rounds}` +
+    (options.workers === undefined ? "" : `; ${options.workers} workers`) +
+    (load > 0.5 ? `; the machine was busy at the start (load ${load.toFixed(1)})` : ""),
+  ];
+  const commit = makers[0]?.version.replace("commit ", "") ?? "";
+  await appendHistory(`${root}/bench/history.csv`, figures, commit, await machine());
+  if (options.only.length > 0) return 0;
+  await writePage(`${root}/docs/performance.md`, `${about}\n\n${report(figures, names)}`);
+  const peers = names.filter((n) => n !== ours);
+  await Deno.writeTextFile(
+    `${root}/docs/performance.svg`,
+    chart(figures, peers, `Sluice ${commit} beside ${peers.join(" and ")}`),
+  );
+  return 0;
+};
 
-Each table is written by \`deno task bench\` on the machine that it names. All
-servers run on that machine, one after the other in every round, driven by the
-OpenSSH client over loopback; a figure is the median of three rounds. A ratio
-above 1 means that Sluice is faster.
-`;
-
-const quick = Deno.args.includes("--quick");
-const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only") + 1] : undefined;
-const names = Object.keys(benches).filter((name) => only === undefined || name === only);
-if (names.length === 0) {
-  say(`no such bench; there are: ${Object.keys(benches).join(", ")}`);
+let options: Options;
+try {
+  options = readOptions(Deno.args);
+} catch (error) {
+  progress(`${error instanceof Error ? error.message : error}\n\n${usage}`);
   Deno.exit(2);
 }
-for (const name of names) {
-  const result = await benches[name]?.(quick) ?? "";
-  say(`\n${await machine()}\n\n${result}\n`);
-  if (quick) continue;
-  const page = await Deno.readTextFile(path).catch(() => intro);
-  const date = new Date().toISOString().slice(0, 10);
-  const text = `## SFTP beside OpenSSH and rclone\n\n${date}, ${await machine()}\n\n${result}`;
-  await Deno.writeTextFile(path, replaceSection(page, name, text));
+if (options.help) {
+  say(usage);
+  Deno.exit(0);
 }
+Deno.exit(await main(options));

@@ -4,6 +4,8 @@ import { connect } from "node:net";
 export interface Served extends AsyncDisposable {
   readonly name: string;
   readonly port: number;
+  /** The process that all of its work descends from. */
+  readonly pid: number;
   readonly user: string;
   /** Private key file to log in with. */
   readonly key: string;
@@ -11,16 +13,37 @@ export interface Served extends AsyncDisposable {
   readonly home: string;
   /** What a client puts before a file name to reach `home`. */
   readonly prefix: string;
+  /** Whether it runs `scp -t` and `scp -f`. */
+  readonly scp: boolean;
 }
 
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+/** How to start one server, again and again. */
+export interface Maker {
+  readonly name: string;
+  readonly version: string;
+  /** Serves `dir`/NAME to whoever holds `key`. */
+  readonly start: (dir: string, key: string) => Promise<Served>;
+}
 
-const exec = async (command: string, ...args: string[]) => {
+export interface SluiceOptions {
+  readonly name: string;
+  /** A checkout of this repository. */
+  readonly root: string;
+  readonly workers?: number;
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+
+/** Runs a program that must succeed, and answers what it printed on both streams. */
+export const exec = async (command: string, ...args: string[]): Promise<string> => {
   const { code, stdout, stderr } = await new Deno.Command(command, { args, stdin: "null" })
     .output();
-  if (code !== 0) throw new Error(`${command}: exit ${code}\n${text(stderr)}`);
-  return text(stdout);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")}: exit ${code}\n${text(stderr)}`);
+  return `${text(stdout)}\n${text(stderr)}`.trim();
 };
+
+const versionOf = (command: string, ...args: string[]): Promise<string | undefined> =>
+  exec(command, ...args).then((all) => all.split("\n")[0], () => undefined);
 
 const freePort = () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -34,26 +57,31 @@ const accepts = (port: number) =>
     socket.once("error", () => resolve(false));
   });
 
-const untilAccepts = async (port: number) => {
-  for (let i = 0; i < 200; i++) {
-    if (await accepts(port)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`nothing listens on ${port}`);
-};
-
-const background = (command: string, args: string[], env: Record<string, string> = {}) => {
+/** Starts a program and waits until it listens. */
+const background = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  port: number,
+  options: { readonly env?: Record<string, string>; readonly cwd?: string } = {},
+) => {
   const child = new Deno.Command(command, {
-    args,
-    env,
+    args: [...args],
+    ...options,
     stdin: "null",
     stdout: "null",
     stderr: "null",
   }).spawn();
-  return async () => {
-    child.kill("SIGTERM");
+  let gone = false;
+  child.status.then(() => gone = true);
+  for (let i = 0; !(await accepts(port)); i++) {
+    if (gone || i > 200) throw new Error(`${command} does not listen on ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const stop = async () => {
+    if (!gone) child.kill("SIGTERM");
     await child.status;
   };
+  return { pid: child.pid, port, [Symbol.asyncDispose]: stop };
 };
 
 /** Makes the key that every server is told to accept. */
@@ -62,108 +90,91 @@ export const makeClientKey = async (dir: string): Promise<string> => {
   return `${dir}/client`;
 };
 
-/** OpenSSH's sshd with its in-process SFTP server, run as the present user. */
-export const openssh = async (dir: string, key: string): Promise<Served> => {
-  const home = `${dir}/openssh`;
-  await Deno.mkdir(home, { recursive: true });
-  await exec("ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", `${dir}/sshd_host`);
-  await Deno.copyFile(`${key}.pub`, `${dir}/authorized`);
-  await Deno.chmod(`${dir}/authorized`, 0o600);
-  const port = freePort();
-  const config = [
-    `Port ${port}`,
-    "ListenAddress 127.0.0.1",
-    `HostKey ${dir}/sshd_host`,
-    `AuthorizedKeysFile ${dir}/authorized`,
-    `PidFile none`,
-    "StrictModes no",
-    "UsePAM no",
-    "PermitRootLogin yes",
-    "PasswordAuthentication no",
-    "Subsystem sftp internal-sftp",
-  ];
-  await Deno.writeTextFile(`${dir}/sshd_config`, config.join("\n") + "\n");
-  // Only root needs it; sshd refuses to start without.
-  if (Deno.uid() === 0) await Deno.mkdir("/run/sshd", { recursive: true });
-  const stop = background("/usr/sbin/sshd", ["-D", "-f", `${dir}/sshd_config`]);
-  await untilAccepts(port);
-  const user = (await exec("id", "-un")).trim();
-  const prefix = `${home}/`;
-  return { name: "OpenSSH", port, user, key, home, prefix, [Symbol.asyncDispose]: stop };
+/** OpenSSH's sshd with its in-process SFTP server, run as the present user; undefined when there is none. */
+export const openssh = async (): Promise<Maker | undefined> => {
+  const program = "/usr/sbin/sshd";
+  const there = await Deno.stat(program).then(() => true, () => false);
+  if (!there) return undefined;
+  const version = (await versionOf("ssh", "-V"))?.split(",")[0] ?? "unknown";
+  const start = async (dir: string, key: string): Promise<Served> => {
+    const home = `${dir}/openssh`;
+    await Deno.mkdir(home, { recursive: true });
+    if (!(await Deno.stat(`${dir}/sshd_host`).catch(() => undefined))) {
+      await exec("ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", `${dir}/sshd_host`);
+      await Deno.copyFile(`${key}.pub`, `${dir}/authorized`);
+      await Deno.chmod(`${dir}/authorized`, 0o600);
+    }
+    const port = freePort();
+    const config = [
+      `Port ${port}`,
+      "ListenAddress 127.0.0.1",
+      `HostKey ${dir}/sshd_host`,
+      `AuthorizedKeysFile ${dir}/authorized`,
+      "PidFile none",
+      "StrictModes no",
+      "UsePAM no",
+      "PermitRootLogin yes",
+      "PasswordAuthentication no",
+      "MaxStartups 2000",
+      // 9.8 and later slow down an address that comes often.
+      ...(/OpenSSH_(9\.[89]|[1-9]\d)/.test(version) ? ["PerSourcePenalties no"] : []),
+      "Subsystem sftp internal-sftp",
+    ];
+    await Deno.writeTextFile(`${dir}/sshd_config`, config.join("\n") + "\n");
+    // Only root needs it; sshd refuses to start without.
+    if (Deno.uid() === 0) await Deno.mkdir("/run/sshd", { recursive: true });
+    const running = await background(program, ["-D", "-f", `${dir}/sshd_config`], port);
+    const user = await exec("id", "-un");
+    return { ...running, name: "OpenSSH", user, key, home, prefix: `${home}/`, scp: true };
+  };
+  return { name: "OpenSSH", version, start };
 };
 
-/** `rclone serve sftp` on a local folder. */
-export const rclone = async (dir: string, key: string): Promise<Served> => {
-  const home = `${dir}/rclone`;
-  await Deno.mkdir(home, { recursive: true });
-  const port = freePort();
-  const stop = background("rclone", [
-    ...["serve", "sftp", home, "--addr", `127.0.0.1:${port}`],
-    ...["--user", "bench", "--authorized-keys", `${key}.pub`, "--vfs-cache-mode", "off"],
-  ], { RCLONE_CONFIG: "/dev/null", HOME: dir, XDG_CACHE_HOME: dir });
-  await untilAccepts(port);
-  return {
-    name: "rclone",
-    port,
-    user: "bench",
-    key,
-    home,
-    prefix: "",
-    [Symbol.asyncDispose]: stop,
+/** `rclone serve sftp` on a local folder; undefined when there is none. */
+export const rclone = async (): Promise<Maker | undefined> => {
+  const version = await versionOf("rclone", "version");
+  if (version === undefined) return undefined;
+  const start = async (dir: string, key: string): Promise<Served> => {
+    const home = `${dir}/rclone`;
+    await Deno.mkdir(home, { recursive: true });
+    const port = freePort();
+    const args = [
+      ...["serve", "sftp", home, "--addr", `127.0.0.1:${port}`],
+      ...["--user", "bench", "--authorized-keys", `${key}.pub`, "--vfs-cache-mode", "off"],
+    ];
+    const env = { RCLONE_CONFIG: "/dev/null", HOME: dir, XDG_CACHE_HOME: dir };
+    const running = await background("rclone", args, port, { env });
+    return { ...running, name: "rclone", user: "bench", key, home, prefix: "", scp: false };
   };
+  return { name: "rclone", version, start };
 };
 
-/** This server, started by the `start` task of deno.json. */
-export const sluice = async (dir: string, key: string): Promise<Served> => {
-  const root = new URL("../../", import.meta.url).pathname;
-  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
-  const command = (name: string) => {
-    const task = tasks[name];
-    return String(typeof task === "string" ? task : task.command).split(/\s+/).slice(1);
+/** SFTPGo in portable mode, when SFTPGO_BIN names its program. */
+export const sftpgo = async (): Promise<Maker | undefined> => {
+  const program = Deno.env.get("SFTPGO_BIN");
+  if (!program) return undefined;
+  const version = await versionOf(program, "--version");
+  if (version === undefined) throw new Error(`SFTPGO_BIN=${program} does not run`);
+  const start = async (dir: string, key: string): Promise<Served> => {
+    const home = `${dir}/sftpgo`;
+    await Deno.mkdir(`${dir}/sftpgo-work`, { recursive: true });
+    await Deno.mkdir(home, { recursive: true });
+    const port = freePort();
+    const args = [
+      ...["portable", "--directory", home, "--sftpd-port", String(port)],
+      ...["--username", "bench", "--public-key", await Deno.readTextFile(`${key}.pub`)],
+      ...["--permissions", "*", "--ssh-commands", "scp"],
+    ];
+    const env = {
+      SFTPGO_COMMON__MAX_PER_HOST_CONNECTIONS: "0",
+      SFTPGO_COMMON__DEFENDER__ENABLED: "false",
+    };
+    // It makes its host keys in the folder it is started in.
+    const running = await background(program, args.map((a) => a.trim()), port, {
+      env,
+      cwd: `${dir}/sftpgo-work`,
+    });
+    return { ...running, name: "SFTPGo", user: "bench", key, home, prefix: "", scp: true };
   };
-  const data = `${dir}/sluice`;
-  await Deno.mkdir(data, { recursive: true });
-  const add = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...command("sluice"),
-      ...["user", "add", "bench", "--public-key", `${key}.pub`, "--data-dir", data],
-    ],
-    cwd: root,
-    stdin: "null",
-  });
-  const added = await add.output();
-  if (added.code !== 0) throw new Error(`user add: ${text(added.stderr)}`);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...command("start"),
-      ...["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0", "--telemetry", "off"],
-    ],
-    cwd: root,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  let line = "";
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  while (!line.includes("\n")) {
-    const { done, value } = await reader.read();
-    if (done) throw new Error("sluice did not start");
-    line += value;
-  }
-  const port = Number(String(JSON.parse(line).listeners.sftp[0]).split(":").at(-1));
-  const stop = async () => {
-    child.kill("SIGTERM");
-    await reader.cancel();
-    await child.status;
-  };
-  const home = `${data}/users/bench`;
-  return {
-    name: "Sluice",
-    port,
-    user: "bench",
-    key,
-    home,
-    prefix: "",
-    [Symbol.asyncDispose]: stop,
-  };
+  return { name: "SFTPGo", version, start };
 };

@@ -1,0 +1,87 @@
+import { exec, type Maker, type Served, type SluiceOptions } from "./servers.ts";
+
+/** The words of a task of deno.json, after the program. */
+const taskArgs = async (root: string, name: string): Promise<string[]> => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const task = tasks[name];
+  return String(typeof task === "string" ? task : task.command).split(/\s+/).slice(1);
+};
+
+const within = (root: string, args: ReadonlyArray<string>) => ({
+  args: [...args],
+  cwd: root,
+  stdin: "null" as const,
+  env: { NO_COLOR: "1" },
+});
+
+/** Caps that only stand in the way of a client who is a thousand at once. */
+const config = {
+  common: { max_per_host_connections: 0 },
+  sftpd: { max_startups: 2000 },
+};
+
+/** This server, started by the `start` task of the deno.json of a checkout. */
+export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Maker> => {
+  const commit = await exec("git", "-C", root, "rev-parse", "--short", "HEAD").catch(() => "?");
+  const start = async (dir: string, key: string): Promise<Served> => {
+    const data = `${dir}/${name.replaceAll("/", "_")}`;
+    const home = `${data}/users/bench`;
+    if (!(await Deno.stat(data).catch(() => undefined))) {
+      await Deno.mkdir(data);
+      await Deno.writeTextFile(`${data}/sluice.json`, JSON.stringify(config));
+      const words = await taskArgs(root, "sluice");
+      const add = ["user", "add", "bench", "--public-key", `${key}.pub`, "--data-dir", data];
+      const added = await new Deno.Command(Deno.execPath(), within(root, [...words, ...add]))
+        .output();
+      if (added.code !== 0) throw new Error(`user add: ${new TextDecoder().decode(added.stderr)}`);
+      await Deno.mkdir(home, { recursive: true });
+    }
+    const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0"];
+    const more = [
+      "--telemetry",
+      "off",
+      ...(workers === undefined ? [] : ["--workers", `${workers}`]),
+    ];
+    const child = new Deno.Command(Deno.execPath(), {
+      ...within(root, [...await taskArgs(root, "start"), ...flags, ...more]),
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    // The log matters when the start fails; later only that nobody lets the pipe fill up.
+    let log = "";
+    const logged = (async () => {
+      for await (const line of child.stderr.pipeThrough(new TextDecoderStream())) {
+        log = (log + line).slice(-4000);
+      }
+    })();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let line = "";
+    while (!line.includes("\n")) {
+      const { done, value } = await reader.read();
+      if (done) {
+        await logged;
+        throw new Error(`${name} did not start:\n${log}`);
+      }
+      line += value;
+    }
+    const port = Number(String(JSON.parse(line).listeners.sftp[0]).split(":").at(-1));
+    const stop = async () => {
+      child.kill("SIGTERM");
+      await reader.cancel();
+      await child.status;
+      await logged;
+    };
+    return {
+      name,
+      port,
+      pid: child.pid,
+      user: "bench",
+      key,
+      home,
+      prefix: "",
+      scp: true,
+      [Symbol.asyncDispose]: stop,
+    };
+  };
+  return { name, version: `commit ${commit}`, start };
+};
