@@ -1,9 +1,10 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { Deferred, Effect, FiberSet, type Scope } from "effect";
+import { connect } from "node:net";
+import { Context, Deferred, Effect, FiberSet, type Scope } from "effect";
 import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
 import { fault } from "../src/failpoint.ts";
 import { type Refusal, Registry, type Seat } from "./registry.ts";
+import { Socket } from "./socket.ts";
 import { supervise } from "./supervisor.ts";
 
 /** A connection that was admitted: the socket is ours to end, the seat already taken. */
@@ -32,11 +33,20 @@ export interface ListenerOptions {
   readonly farewell?: (refusal: Refusal) => string;
 }
 
+/**
+ * Whether several threads listen on one address, each with a socket of its own:
+ * the system hands each connection to one of them.
+ */
+export class PortSharing extends Context.Reference<PortSharing>()("sluice/PortSharing", {
+  defaultValue: () => false,
+}) {}
+
 /** Time to close politely before a socket is destroyed. */
 const LINGER = "1 second";
 const PROBE_EVERY = "1 second";
 const PROBE_TIMEOUT = 1000;
 const REBIND_EVERY = "250 millis";
+const ACCEPT_AGAIN = "50 millis";
 
 /**
  * Listens on a TCP address and serves what connects, until the scope closes.
@@ -50,14 +60,13 @@ export const listen = (
 ): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
+    const sharing = yield* PortSharing;
     const serveAll = yield* FiberSet.makeRuntime<never>();
     const bound = yield* Deferred.make<number, ConfigError>();
     const name = `${options.protocol} listener`;
 
     const entered = (socket: Socket) => {
-      socket.on("error", () => {});
-      socket.setNoDelay(true);
-      const ip = plainAddress(socket.remoteAddress ?? "");
+      const ip = plainAddress(socket.remoteAddress);
       const child = admit(registry, options, socket, ip);
       serveAll(
         supervise(name, { restart: "temporary", max: 0, within: 0 }, child).pipe(
@@ -69,11 +78,13 @@ export const listen = (
     let port = options.port;
     let first = true;
     const life = Effect.gen(function* () {
-      const door = yield* openDoor(options, port, entered, first);
+      const door = yield* openDoor(options, port, entered, first, sharing);
       port = door.port;
       first = false;
       yield* Deferred.succeed(bound, port);
-      yield* Effect.raceFirst(Deferred.await(door.broken), watch(door, options.address, port));
+      // With other threads on the port, who takes a probe says nothing about this one.
+      const watched = sharing ? Effect.never : watch(door, options.address, port);
+      yield* Effect.raceFirst(Deferred.await(door.broken), watched);
     });
     const strategy = { restart: "transient", max: 1_000_000, within: "5 seconds" } as const;
     yield* Effect.forkScoped(
@@ -109,7 +120,7 @@ const admit = (
     yield* options.serve({
       socket,
       ip,
-      port: socket.remotePort ?? 0,
+      port: socket.remotePort,
       seat,
       acceptedAt: Date.now(),
     });
@@ -117,7 +128,8 @@ const admit = (
     Effect.catchTag("Refused", ({ refusal }) =>
       Effect.zipRight(
         Effect.sync(() => {
-          if (socket.writable) socket.end(options.farewell?.(refusal) ?? "");
+          socket.write(new TextEncoder().encode(options.farewell?.(refusal) ?? ""));
+          socket.end();
         }),
         Effect.logDebug("connection refused").pipe(
           Effect.annotateLogs({ protocol: options.protocol, ip, refusal }),
@@ -127,11 +139,11 @@ const admit = (
 
 /** Sends what is queued, then end; a client that keeps its side open is cut after a second. */
 const farewell = (socket: Socket): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    if (socket.destroyed) return resume(Effect.void);
-    socket.once("close", () => resume(Effect.void));
+  Effect.promise(() => {
+    socket.open();
     socket.resume();
     socket.end();
+    return socket.closed;
   }).pipe(
     atMost(LINGER),
     Effect.ensuring(Effect.sync(() => socket.destroy())),
@@ -151,35 +163,38 @@ const openDoor = (
   port: number,
   entered: (socket: Socket) => void,
   first: boolean,
+  sharing: boolean,
 ): Effect.Effect<Door, ConfigError, Scope.Scope> =>
   Effect.gen(function* () {
     const broken = yield* Deferred.make<never, Error>();
     const break_ = (error: Error) => Deferred.unsafeDone(broken, Effect.fail(error));
     const probes = { ports: new Set<number>(), pending: undefined as Promise<void> | undefined };
     const accepted = (socket: Socket) => {
-      if (probes.ports.delete(socket.remotePort ?? -1)) return socket.destroy();
+      if (probes.ports.delete(socket.remotePort)) return socket.destroy();
       if (fault("listener.connection") === "die") {
         socket.destroy();
         return break_(new Error("failpoint listener.connection"));
       }
       entered(socket);
     };
-    const server = createServer({ pauseOnConnect: false }, (socket) => {
-      // A probe's own port is known only once it is connected.
-      if (probes.pending) probes.pending.then(() => accepted(socket));
-      else accepted(socket);
-    });
-    const bind = bindOnce(server, options, port);
-    yield* Effect.acquireRelease(
+    const bind = bindAddress(options, port, sharing);
+    const server = yield* Effect.acquireRelease(
       first
         ? bind
         : Effect.retry(bind, { while: () => Effect.as(Effect.sleep(REBIND_EVERY), true) }),
-      () => Effect.sync(() => server.close()),
+      (server) => Effect.sync(() => server.close()),
     );
-    server.on("error", break_);
-    server.on("close", () => break_(new Error("the server socket closed")));
-    const address = server.address();
-    const boundPort = typeof address === "object" && address ? address.port : port;
+    yield* Effect.forkScoped(
+      Effect.forever(
+        Effect.flatMap(accept(server), (socket) =>
+          Effect.sync(() => {
+            // A probe's own port is known only once it is connected.
+            if (probes.pending) probes.pending.then(() => accepted(socket));
+            else accepted(socket);
+          })),
+      ).pipe(Effect.catchAll((error) => Effect.sync(() => break_(error)))),
+    );
+    const boundPort = server.addr.port;
     return {
       port: boundPort,
       broken,
@@ -194,24 +209,54 @@ const openDoor = (
     };
   });
 
-const bindOnce = (
-  server: Server,
-  options: ListenerOptions,
+/** Binds; fails with what stands in the way. */
+export const bindAddress = (
+  options: Pick<ListenerOptions, "address" | "where">,
   port: number,
-): Effect.Effect<void, ConfigError> =>
-  Effect.async<void, ConfigError>((resume) => {
-    const failed = (error: Error & { code?: string }) => {
-      const what = `cannot listen on ${formatAddress(options.address, port)}: ${
-        BIND_ERRORS[error.code ?? ""] ?? error.message
-      }`;
-      resume(Effect.fail(new ConfigError({ problems: [{ where: options.where, what }] })));
-    };
-    server.once("error", failed);
-    server.listen({ port, ...(options.address ? { host: options.address } : {}) }, () => {
-      server.off("error", failed);
-      resume(Effect.void);
-    });
+  reusePort: boolean,
+): Effect.Effect<Deno.TcpListener, ConfigError> =>
+  Effect.try({
+    try: () => {
+      if (options.address !== "") return Deno.listen({ hostname: options.address, port, reusePort });
+      try {
+        return Deno.listen({ hostname: "::", port, reusePort });
+      } catch (error) {
+        // Without IPv6 there is the older half of the addresses.
+        if (port !== 0 && codeOf(error) === "EADDRINUSE") throw error;
+        return Deno.listen({ hostname: "0.0.0.0", port, reusePort });
+      }
+    },
+    catch: (error) => {
+      const why = BIND_ERRORS[codeOf(error)] ?? (error instanceof Error ? error.message : error);
+      const what = `cannot listen on ${formatAddress(options.address, port)}: ${why}`;
+      return new ConfigError({ problems: [{ where: options.where, what }] });
+    },
   });
+
+const codeOf = (error: unknown): string => {
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+  return typeof code === "string" ? code : String(name);
+};
+
+/** The next connection. A client that left before, or a lack of descriptors, is no end of the listener. */
+const accept = (server: Deno.TcpListener): Effect.Effect<Socket, Error> =>
+  Effect.tryPromise({
+    try: () => server.accept(),
+    catch: (error) => error instanceof Error ? error : new Error(String(error)),
+  }).pipe(
+    Effect.retry({
+      while: (error) => PASSING.has(codeOf(error)) && Effect.as(Effect.sleep(ACCEPT_AGAIN), true),
+    }),
+    Effect.map((conn) => new Socket(conn)),
+  );
+
+const PASSING: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ECONNABORTED",
+]);
 
 const BIND_ERRORS: Record<string, string> = {
   EADDRINUSE: "the port is taken; stop what uses it or choose another",

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import type { Socket } from "../../actors/socket.ts";
 import { Budget, HIGH, LOW } from "./budget.ts";
 import { MAX_DATA, SshChannel } from "./channel.ts";
 import { type HostKey, type Negotiated, type Transport, transport } from "./patches.ts";
@@ -115,12 +115,12 @@ export class Connection {
       onPacket: (type, payload) => this.#packet(type, payload),
       onError: (error) => this.#end(error.message),
     });
-    socket.on("data", (chunk: Buffer) => this.#data(chunk));
-    socket.on("error", (error: Error) => this.#end(`socket: ${error.message}`));
-    socket.on("end", () => this.#end("the client went away"));
-    socket.on("close", () => this.#end("the connection was lost"));
-    socket.on("drain", () => this.#resume());
     this.#transport.start();
+    socket.open({
+      data: (chunk) => this.#data(Buffer.from(chunk)),
+      end: () => this.#end("the client went away"),
+      closed: (error) => this.#end(error ? `socket: ${error.message}` : "the connection was lost"),
+    });
   }
 
   get ready(): boolean {

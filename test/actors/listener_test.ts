@@ -27,13 +27,11 @@ const heard = (port: number) =>
   );
 
 const greet = (client: Client) =>
-  Effect.promise(() =>
-    new Promise<void>((resolve) => {
-      client.socket.on("close", () => resolve());
-      client.socket.resume();
-      client.socket.write(client.ip);
-    })
-  );
+  Effect.promise(() => {
+    client.socket.open();
+    client.socket.write(new TextEncoder().encode(client.ip));
+    return client.socket.closed;
+  });
 
 const start = (serve: (client: Client) => Effect.Effect<void>, port = 0) =>
   listen({ protocol: "TEST", address: "127.0.0.1", port, where: "test.bindings", serve }).pipe(
