@@ -93,7 +93,6 @@ const run = (settings: Settings, { stop, onReady, prepare, sweep }: ServeOptions
     if (recovered.settled + recovered.cancelled + recovered.open > 0) {
       yield* Effect.logInfo({ event: "recovered", ...recovered });
     }
-    if (sweep !== false) yield* Effect.forkScoped(reaper("1 hour"));
 
     const listeners: Record<string, ReadonlyArray<string>> = {};
     let ready = false;
@@ -113,6 +112,8 @@ const run = (settings: Settings, { stop, onReady, prepare, sweep }: ServeOptions
     ready = true;
     yield* Effect.logInfo({ event: "ready", version, listeners });
     onReady({ listeners });
+    // Only now: it reads every user.
+    if (sweep !== false) yield* Effect.forkScoped(reaper("1 hour"));
 
     // Without a writer nothing can be recorded: ending, for the supervisor outside to start anew, is the safe side.
     const { lost } = yield* Writer;
