@@ -11,7 +11,10 @@ export const replaceMarked = (page: string, text: string): string => {
     : page.slice(0, start) + section + page.slice(end + to.length);
 };
 
+const makeFolder = (path: string) => Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true });
+
 export const writePage = async (path: string, text: string): Promise<void> => {
+  await makeFolder(path);
   const page = await Deno.readTextFile(path).catch(() => "# Performance\n");
   await Deno.writeTextFile(path, replaceMarked(page, text));
 };
@@ -30,7 +33,7 @@ export const appendHistory = async (
   commit: string,
   machine: string,
 ): Promise<void> => {
-  await Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true });
+  await makeFolder(path);
   const there = await Deno.stat(path).then(() => true, () => false);
   const now = new Date().toISOString().slice(0, 19) + "Z";
   const rows = figures.map((f) =>

@@ -109,23 +109,20 @@ const main = async (options: Options): Promise<number> => {
   const names = makers.map((m) => m.name);
   say(summary(figures, names));
   for (const warning of warnings(figures)) say(`WARNING: wide spread: ${warning}`);
-  if (options.quick) return 0;
-  const about = [
-    `${new Date().toISOString().slice(0, 10)}, ${await machine()}, Deno ${Deno.version.deno}; ` +
-    makers.map((m) => `${m.name}: ${m.version}`).join("; ") +
-    `; median of ${plan.rounds}` +
+  if (options.quick && options.out === undefined) return 0;
+  const about = `${new Date().toISOString().slice(0, 10)}, ${await machine()}, ` +
+    `Deno ${Deno.version.deno}; ${makers.map((m) => `${m.name}: ${m.version}`).join("; ")}; ` +
+    `median of ${plan.rounds}` +
     (options.workers === undefined ? "" : `; ${options.workers} workers`) +
-    (load > 0.5 ? `; the machine was busy at the start (load ${load.toFixed(1)})` : ""),
-  ];
+    (load > 0.5 ? `; the machine was busy at the start (load ${load.toFixed(1)})` : "");
   const commit = makers[0]?.version.replace("commit ", "") ?? "";
-  await appendHistory(`${root}/bench/history.csv`, figures, commit, await machine());
-  if (options.only.length > 0) return 0;
-  await writePage(`${root}/docs/performance.md`, `${about}\n\n${report(figures, names)}`);
+  const to = options.out ?? root;
+  await appendHistory(`${to}/bench/history.csv`, figures, commit, await machine());
+  if (options.only.length > 0 && options.out === undefined) return 0;
+  await writePage(`${to}/docs/performance.md`, `${about}\n\n${report(figures, names)}`);
   const peers = names.filter((n) => n !== ours);
-  await Deno.writeTextFile(
-    `${root}/docs/performance.svg`,
-    chart(figures, peers, `Sluice ${commit} beside ${peers.join(" and ")}`),
-  );
+  const title = `Sluice ${commit} beside ${peers.join(" and ")}`;
+  await Deno.writeTextFile(`${to}/docs/performance.svg`, chart(figures, peers, title));
   return 0;
 };
 

@@ -7,6 +7,7 @@ export interface Options {
   readonly rounds: number | undefined;
   readonly workers: number | undefined;
   readonly against: ReadonlyArray<string>;
+  readonly out: string | undefined;
 }
 
 export const usage = `usage: deno task bench [options]
@@ -18,12 +19,12 @@ warm up is not counted; figures are medians.
   --quick        one round, small sizes; prints only. Without it the marked parts of
                  docs/performance.md, docs/performance.svg and bench/history.csv are written
   --only A,B     groups (sftp, cpu, streams, scp, small, conn, list, idle) or single
-                 rows (get-gcm, put-ctr, ...) and the like; then files are not written either,
-                 but for bench/history.csv
+                 rows (get-gcm, put-ctr, ...); then only bench/history.csv is written
   --peers A,B    these peers only (openssh, rclone, sftpgo); none: "--peers none"
   --against DIR  also another checkout of this repository, as a peer (repeatable)
   --rounds N     rounds to count; default 5, quick 1
   --workers N    start this server with --workers N
+  --out DIR      write all files below DIR, and do so with --quick or --only as well
 `;
 
 const number = (text: string | undefined, flag: string): number => {
@@ -42,6 +43,7 @@ export const readOptions = (args: ReadonlyArray<string>): Options => {
     rounds: undefined as number | undefined,
     workers: undefined as number | undefined,
     against: [] as string[],
+    out: undefined as string | undefined,
   };
   for (let i = 0; i < args.length; i++) {
     const flag = args[i] ?? "";
@@ -58,6 +60,7 @@ export const readOptions = (args: ReadonlyArray<string>): Options => {
     else if (flag === "--rounds") found.rounds = number(value(), flag);
     else if (flag === "--workers") found.workers = number(value(), flag);
     else if (flag === "--against") found.against.push(value());
+    else if (flag === "--out") found.out = value();
     else throw new Error(`unknown: ${flag}`);
   }
   return found;
