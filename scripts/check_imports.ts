@@ -18,6 +18,7 @@ const fences: ReadonlyArray<readonly [name: RegExp, allowed: ReadonlyArray<strin
   [/^(effect|@effect\/platform)$/, ["src/", "actors/", "adapters/", "web/"]],
   [/^kysely$/, ["src/", "adapters/libsql/"]],
   [/^ssh2$/, ["adapters/ssh/"]],
+  [/^sodium-native$/, ["adapters/ssh/"]],
   [/^@libsql\/client$/, ["adapters/libsql/"]],
   [/^@node-rs\//, ["adapters/passwords/"]],
   [/^otplib$/, ["adapters/otp/"]],
@@ -38,7 +39,8 @@ const folders = new Set([
 
 /** Files that join the parts, and so look outward. Nothing else may import them. */
 const isComposition = (path: string) =>
-  path === "src/main.ts" || path === "src/app.ts" || path.startsWith("src/cli/");
+  ["main", "app", "crew", "serving", "worker"].map((name) => `src/${name}.ts`).includes(path) ||
+  path.startsWith("src/cli/");
 
 const rank = (path: string): number | undefined =>
   ({ src: 0, actors: 1, adapters: 2, web: 2 })[path.split("/")[0] ?? ""];

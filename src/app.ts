@@ -1,17 +1,14 @@
-import { Cause, Deferred, Effect, Layer } from "effect";
+import { Cause, Deferred, Effect, Layer, Scope } from "effect";
+import { hubRegistry } from "../actors/branches.ts";
 import { Registry } from "../actors/registry.ts";
 import { reaper } from "../actors/reaper.ts";
-import { layer as keyFiles } from "../adapters/keys/key_files.ts";
+import { intentLog } from "../adapters/intents/layer.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { libsqlLayer } from "../adapters/libsql/layer.ts";
 import { placeOf } from "../adapters/libsql/open.ts";
 import { layer as totp } from "../adapters/otp/totp.ts";
 import { layer as passwords } from "../adapters/passwords/passwords.ts";
 import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
-import { commandEngine } from "../adapters/ssh/commands/commands.ts";
-import { loadHostKeys } from "../adapters/ssh/host_keys.ts";
-import { serveSsh } from "../adapters/ssh/server.ts";
-import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { controlApp } from "../web/control_app.ts";
 import { telemetryApp } from "../web/telemetry_app.ts";
@@ -23,7 +20,8 @@ import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
 import { probes } from "./health.ts";
-import { layer as identity } from "./identity/layer.ts";
+import { startCrew } from "./crew.ts";
+import { identityLayer, prepareHostKeys, serveProtocols } from "./serving.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount } from "./vfs/recount.ts";
@@ -33,7 +31,7 @@ import { vfsFactory } from "./vfs/factory.ts";
 /** Accounts, journal and secrets: what commands work on, without anything that listens. */
 export const catalogLayer = (settings: Settings) =>
   libsqlLayer.pipe(
-    Layer.provideMerge(Layer.mergeAll(passwords, totp)),
+    Layer.provideMerge(Layer.mergeAll(passwords, totp, intentLog("hub"))),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );
 
@@ -48,11 +46,14 @@ export const filesLayer = (settings: Settings) =>
 export const secretsLayer = (settings: Settings) =>
   Layer.provide(masterKey, Layer.succeed(Config, settings));
 
-const serverLayer = (settings: Settings) =>
-  Layer.mergeAll(identity, Registry.layer).pipe(
-    Layer.provideMerge(Layer.mergeAll(keyFiles, masterKey)),
+/** A server of one thread. */
+const wholeLayer = (settings: Settings) =>
+  Layer.mergeAll(identityLayer, Registry.layer).pipe(
     Layer.provideMerge(filesLayer(settings)),
   );
+
+/** The main thread of a server whose clients are served by workers. */
+const hubLayer = (settings: Settings) => Layer.provideMerge(hubRegistry, filesLayer(settings));
 
 /** Bound addresses by protocol, once every listener accepts. */
 export interface Ready {
@@ -69,6 +70,12 @@ export interface ServeOptions {
   readonly sweep?: boolean;
 }
 
+/** How clients are served: the bound addresses by protocol, and whether anybody serves now. */
+interface Serving {
+  readonly listeners: Readonly<Record<string, ReadonlyArray<string>>>;
+  readonly alive: () => boolean;
+}
+
 /**
  * Serves until `stop`, then lets transfers finish and closes everything.
  *
@@ -79,11 +86,31 @@ export interface ServeOptions {
 export const serve = (settings: Settings, options: ServeOptions) =>
   Effect.scoped(Effect.gen(function* () {
     if (settings.common.umask !== "") Deno.umask(parseInt(settings.common.umask, 8));
-    const services = yield* Layer.build(serverLayer(settings));
-    return yield* Effect.provide(run(settings, options), services);
+    const count = settings.common.workers || navigator.hardwareConcurrency;
+    if (count === 1) {
+      const services = yield* Layer.build(wholeLayer(settings));
+      const here = Effect.map(serveProtocols, (listeners) => ({ listeners, alive: () => true }));
+      return yield* Effect.provide(Effect.scoped(run(settings, options, here)), services);
+    }
+    // Threads start while the catalog is opened, and end before it is closed.
+    const threads = yield* Effect.acquireRelease(
+      Scope.make(),
+      (scope, exit) => Scope.close(scope, exit),
+    );
+    const crew = yield* Scope.extend(startCrew(count), threads);
+    const services = yield* Layer.build(hubLayer(settings));
+    const there = Effect.andThen(
+      Effect.addFinalizer((exit) => Scope.close(threads, exit)),
+      crew.serve(settings),
+    );
+    return yield* Effect.provide(Effect.scoped(run(settings, options, there)), services);
   }));
 
-const run = (settings: Settings, { stop, onReady, prepare, sweep }: ServeOptions) =>
+const run = <E, R>(
+  settings: Settings,
+  { stop, onReady, prepare, sweep }: ServeOptions,
+  serveClients: Effect.Effect<Serving, E, R>,
+) =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const journal = yield* Journal;
@@ -94,15 +121,14 @@ const run = (settings: Settings, { stop, onReady, prepare, sweep }: ServeOptions
       yield* Effect.logInfo({ event: "recovered", ...recovered });
     }
 
-    const listeners: Record<string, ReadonlyArray<string>> = {};
     let ready = false;
-    const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
-    listeners.sftp = ssh.addresses;
+    const serving = yield* serveClients;
+    const listeners: Record<string, ReadonlyArray<string>> = { ...serving.listeners };
     yield* serveControl(settings, { stop, listeners: () => listeners });
     const telemetry = yield* telemetryApp({
       version,
-      ready: () => ready,
-      probes: yield* probes(ssh.addresses),
+      ready: () => ready && serving.alive(),
+      probes: yield* probes(serving.listeners.sftp ?? []),
     });
     listeners.telemetry = yield* Effect.forEach(settings.telemetry.bindings, (b) =>
       Effect.map(
@@ -179,24 +205,11 @@ export const checkAlgorithms = ({ sftpd }: Settings): Effect.Effect<void, Config
   return chosen instanceof ConfigError ? Effect.fail(chosen) : Effect.void;
 };
 
-/** Reads the host keys, making the default ones that are missing; answers their algorithms. */
-export const prepareHostKeys = (settings: Settings) =>
-  Effect.gen(function* () {
-    const { sftpd, data_dir } = settings;
-    const algorithms = chooseAlgorithms(sftpd);
-    if (algorithms instanceof ConfigError) return yield* algorithms;
-    const keys = yield* loadHostKeys({
-      dataDir: data_dir,
-      files: sftpd.host_keys,
-      certificates: sftpd.host_certificates,
-      algorithms: algorithms.serverHostKey,
-    });
-    return [...keys.keys()];
-  });
-
 /** Makes or checks every key that the server needs before its first start. */
 export const prepareKeys = (settings: Settings) =>
   Effect.andThen(
     Effect.scoped(Layer.build(Layer.provide(masterKey, Layer.succeed(Config, settings)))),
     prepareHostKeys(settings),
   );
+
+export { prepareHostKeys } from "./serving.ts";

@@ -87,6 +87,13 @@ export const logLayer = (log: Settings["log"], write: Write = toStderr) => {
   );
 };
 
+let thread: Record<string, unknown> = {};
+
+/** Says in what `logNow` writes which worker it comes from. */
+export const nameThread = (worker: number): void => {
+  thread = { worker };
+};
+
 /** Writes one record outside any fiber: for what escaped all of them. */
 export const logNow = (fields: Record<string, unknown>): void =>
-  toStderr(json({ time: new Date().toISOString(), ...fields }));
+  toStderr(json({ time: new Date().toISOString(), ...fields, ...thread }));

@@ -1,0 +1,153 @@
+import { Cause, Deferred, Effect, Exit, Option, Scope } from "effect";
+import { atMost } from "../src/at_most.ts";
+import { type Handlers, openPeer, type Peer, type PeerGone } from "./rpc.ts";
+import { supervise } from "./supervisor.ts";
+
+/** How often a worker is asked whether it lives, and how long it may be silent before it is ended. */
+const PING_EVERY = "2 seconds";
+const PING_LIMIT = "30 seconds";
+/** Time that a worker gets to close its listeners and write what its journal holds. */
+const STOP_LIMIT = "15 seconds";
+/** A terminated thread may be inside a system call; its files are looked at after that. */
+const LAST_CALL = "200 millis";
+
+export interface WorkersOptions<E> {
+  readonly count: number;
+  /** Starts the thread of a worker. It calls `worker.hello`, then sends `worker.here`, then hears. */
+  readonly spawn: (index: number) => Worker;
+  /**
+   * What the worker may ask, once the services behind are ready: the thread
+   * starts in the meantime. What the scope gives back is given back when the
+   * worker has gone.
+   */
+  readonly handlers: (index: number) => Effect.Effect<Handlers, never, Scope.Scope>;
+  /** What the worker learns first. */
+  readonly greeting: (index: number) => Effect.Effect<unknown>;
+  /** Makes it serve; its failure at the first start is the failure of the whole. */
+  readonly begin: (index: number, peer: Peer) => Effect.Effect<void, E | PeerGone, Scope.Scope>;
+}
+
+export interface Workers<E> {
+  /** Waits until each of them serves. */
+  readonly begun: Effect.Effect<void, E>;
+  /** How many serve now. */
+  readonly serving: () => number;
+}
+
+/**
+ * Runs `count` workers until the scope closes.
+ *
+ * A worker that dies, whatever of, or that does not answer for half a minute,
+ * takes only its sessions: what it held is given back, and it is started again
+ * with growing pauses for as long as the server lives.
+ */
+export const runWorkers = <E>(
+  options: WorkersOptions<E>,
+): Effect.Effect<Workers<E>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const serving = new Set<number>();
+    const begun = yield* Effect.forEach(
+      Array.from({ length: options.count }, (_, index) => index),
+      (index) =>
+        Effect.gen(function* () {
+          const first = yield* Deferred.make<void, E>();
+          const strategy = { restart: "permanent", max: Infinity, within: "1 minute" } as const;
+          yield* supervise(`worker ${index}`, strategy, life(options, index, serving, first)).pipe(
+            Effect.annotateLogs({ worker: index }),
+            Effect.forkScoped,
+          );
+          return Deferred.await(first);
+        }),
+    );
+    return {
+      begun: Effect.all(begun, { concurrency: "unbounded", discard: true }),
+      serving: () => serving.size,
+    };
+  });
+
+/** One life of one worker. Ends, always by a failure, when the worker does. */
+const life = <E>(
+  options: WorkersOptions<E>,
+  index: number,
+  serving: Set<number>,
+  first: Deferred.Deferred<void, E>,
+): Effect.Effect<never, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    // Outlives the thread: nothing is given back while it may still act.
+    const held = yield* Effect.acquireRelease(
+      Scope.make(),
+      (scope, exit) => Scope.close(scope, exit),
+    );
+    const died = yield* Deferred.make<never, Error>();
+    const worker = yield* thread(() => options.spawn(index), died);
+    const here = yield* Deferred.make<void>();
+    const ready = yield* Deferred.make<void>();
+    const handlers: Record<string, Handlers[string]> = {
+      "worker.hello": () => Effect.andThen(Deferred.await(ready), options.greeting(index)),
+      "worker.here": () => Deferred.succeed(here, undefined),
+    };
+    const peer = yield* openPeer(worker, handlers);
+    const work = Effect.gen(function* () {
+      Object.assign(handlers, yield* Scope.extend(options.handlers(index), held));
+      yield* Deferred.succeed(ready, undefined);
+      yield* Deferred.await(here);
+      // Before the thread is ended: an orderly end, for as long as it is able to.
+      yield* Effect.addFinalizer(() =>
+        atMost(STOP_LIMIT)(Effect.raceFirst(peer.ask("worker.stop"), Deferred.await(died)))
+      );
+      yield* options.begin(index, peer);
+      yield* Effect.acquireRelease(
+        Effect.sync(() => serving.add(index)),
+        () => Effect.sync(() => serving.delete(index)),
+      );
+      yield* Deferred.succeed(first, undefined);
+      yield* Effect.logDebug({ event: "worker_serves" });
+      return yield* watch(peer);
+    });
+    return yield* Effect.raceFirst(work, Deferred.await(died)).pipe(
+      Effect.tapErrorCause((cause) => note(cause, first)),
+    );
+  });
+
+/** A refusal to serve at the first start is the caller's; all else is a worker that died. */
+const note = <E>(cause: Cause.Cause<unknown>, first: Deferred.Deferred<void, E>) =>
+  Effect.gen(function* () {
+    const failure = Cause.failureOption(cause);
+    const refused = Option.isSome(failure) && !(failure.value instanceof WorkerDied) &&
+      !isGone(failure.value);
+    if (refused) yield* Deferred.fail(first, failure.value as E);
+    yield* Effect.logError({ event: "worker_died" }, cause);
+  });
+
+const isGone = (failure: unknown): boolean =>
+  typeof failure === "object" && failure !== null && "_tag" in failure &&
+  failure._tag === "PeerGone";
+
+class WorkerDied extends Error {}
+
+/** The thread itself. Whatever ends it completes `died`; it never ends the process. */
+const thread = (spawn: () => Worker, died: Deferred.Deferred<never, Error>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const worker = spawn();
+      const gone = (text: string) => Deferred.unsafeDone(died, Exit.fail(new WorkerDied(text)));
+      worker.addEventListener("error", (event) => {
+        event.preventDefault();
+        gone(event.message || "the worker ended");
+      });
+      worker.addEventListener("messageerror", () => gone("a message could not be read"));
+      return worker;
+    }),
+    (worker) => Effect.andThen(Effect.sync(() => worker.terminate()), Effect.sleep(LAST_CALL)),
+  );
+
+/** Ends when the worker does not answer in time. */
+const watch = (peer: Peer): Effect.Effect<never, Error | PeerGone> =>
+  Effect.sleep(PING_EVERY).pipe(
+    Effect.andThen(peer.ask("worker.ping")),
+    Effect.timeoutFail({
+      duration: PING_LIMIT,
+      onTimeout: () => new WorkerDied(`no answer within ${PING_LIMIT}`),
+    }),
+    Effect.forever,
+  );

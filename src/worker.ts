@@ -1,0 +1,65 @@
+import { Cause, Effect, Exit, Layer, Scope } from "effect";
+import { OwnSessions, sessionHandlers, workerRegistry } from "../actors/branches.ts";
+import { PortSharing } from "../actors/listener.ts";
+import { remoteServices } from "../actors/remote_services.ts";
+import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
+import { layer as totp } from "../adapters/otp/totp.ts";
+import { localStorages } from "../adapters/storage/local/layer.ts";
+import { Config } from "./config/config.ts";
+import { endThread, watchEscapes } from "./escapes.ts";
+import { logLayer, nameThread } from "./log.ts";
+import { identityLayer, serveProtocols } from "./serving.ts";
+import { vfsFactory } from "./vfs/factory.ts";
+import { quotaAccounts } from "./vfs/quota_accounts.ts";
+import type { Greeting } from "./worker_greeting.ts";
+
+/** All that serves clients, over what the main thread keeps. */
+const services = ({ settings }: Greeting) =>
+  Layer.mergeAll(identityLayer, vfsFactory, workerRegistry).pipe(
+    Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages, totp)),
+    Layer.provideMerge(remoteServices),
+    Layer.provideMerge(Layer.succeed(Config, settings)),
+  );
+
+/** One worker thread, from the main thread's greeting until it is ended. */
+const work = (greeting: Greeting) =>
+  Effect.gen(function* () {
+    const handlers: Record<string, Handlers[string]> = {
+      "worker.ping": () => Effect.void,
+      "worker.begin": () => begin,
+      "worker.stop": () => Scope.close(serving, Exit.void),
+    };
+    const hub = yield* openPeer(port, handlers);
+    watchEscapes(() => hub.send("worker.escaped"));
+    // Closes before the port does: what ends may have something to tell.
+    const serving = yield* Effect.acquireRelease(
+      Scope.make(),
+      (scope, exit) => Scope.close(scope, exit),
+    );
+    const begin = Effect.gen(function* () {
+      Object.assign(handlers, sessionHandlers(yield* OwnSessions));
+      return yield* Effect.provideService(serveProtocols, PortSharing, true);
+    }).pipe(
+      Effect.provide(Layer.provide(services(greeting), Layer.succeed(Hub, hub))),
+      Scope.extend(serving),
+    );
+    hub.send("worker.here");
+    return yield* Effect.never;
+  }).pipe(
+    Effect.annotateLogs({ worker: greeting.index }),
+    Effect.provide(logLayer(greeting.settings.log)),
+  );
+
+const port = globalThis as unknown as Port;
+
+const life = openPeer(port, {}).pipe(
+  Effect.flatMap((hub) => hub.call<Greeting>("worker.hello")),
+  Effect.scoped,
+  Effect.tap((greeting) => Effect.sync(() => nameThread(greeting.index))),
+  Effect.flatMap(work),
+  Effect.scoped,
+);
+
+Effect.runFork(life).addObserver((exit) => {
+  if (Exit.isFailure(exit)) endThread(new Error(Cause.pretty(exit.cause)));
+});

@@ -1,0 +1,8 @@
+import type { Settings } from "./config/config.ts";
+
+/** The first answer that a worker gets: all it has to know. Plain data and shared memory. */
+export interface Greeting {
+  readonly index: number;
+  /** Ports in the bindings are those to take: the main thread has chosen. */
+  readonly settings: Settings;
+}
