@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { Cause, Context, Effect, Exit, Option, Scope } from "effect";
-import { init as cipherReady } from "ssh2/lib/protocol/crypto.js";
 import { type Client, listen } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
 import { makeWheel, openSession, type Session, type Wheel } from "../../actors/session.ts";
@@ -17,6 +16,7 @@ import { chooseAlgorithms } from "./algorithms.ts";
 import { Authenticator } from "./auth.ts";
 import { type Bridge, makeBridge } from "./bridge.ts";
 import type { SshChannel } from "./channel.ts";
+import { readyCiphers } from "./ciphers/ready.ts";
 import { commandProtocol } from "./commands/commands.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { Engine } from "./engine.ts";
@@ -61,7 +61,7 @@ export const serveSsh = (
       certificates: settings.host_certificates,
       algorithms: algorithms.serverHostKey,
     });
-    yield* Effect.promise(() => cipherReady as Promise<void>);
+    yield* readyCiphers;
     const services = yield* theServices;
     const wheel = yield* makeWheel;
     const options: ConnectionOptions = {

@@ -9,7 +9,11 @@ export const reserved: ReadonlySet<string> = new Set([
   "SLUICE_ADMIN_USERNAME",
   "SLUICE_ADMIN_PASSWORD",
   "SLUICE_FAILPOINTS",
+  "SLUICE_CIPHERS",
 ]);
+
+/** Short names of settings. */
+const short: Readonly<Record<string, string>> = { SLUICE_WORKERS: "SLUICE_COMMON__WORKERS" };
 
 type Found =
   | { readonly key: ReadonlyArray<string>; readonly shape: Shape }
@@ -24,7 +28,7 @@ export const envKeys = (name: string): Found | undefined => {
   if (!name.startsWith(prefix) || reserved.has(name) || name.startsWith("SLUICE_TEST_")) {
     return undefined;
   }
-  const key = name.slice(prefix.length).toLowerCase().split("__");
+  const key = (short[name] ?? name).slice(prefix.length).toLowerCase().split("__");
   let shape: Shape | undefined = configShape;
   for (const part of key) {
     shape = shape?.kind === "section"

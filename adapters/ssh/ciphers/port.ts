@@ -133,3 +133,16 @@ export const paddingFor = ({ blockSize, padsLength }: Shape, payloadLength: numb
 /** Whether `length`, as read from the wire, is one that a packet can have; the largest is the caller's. */
 export const possibleLength = ({ blockSize, padsLength }: Shape, length: number): boolean =>
   length >= 5 && ((padsLength ? length + 4 : length) & (blockSize - 1)) === 0;
+
+/** The big-endian number at `at`. */
+export const uint32At = (memory: Uint8Array, at: number): number =>
+  ((memory[at] ?? 0) << 24 | (memory[at + 1] ?? 0) << 16 |
+    (memory[at + 2] ?? 0) << 8 | (memory[at + 3] ?? 0)) >>> 0;
+
+/** Writes `value` big-endian at `at`. */
+export const writeUint32 = (memory: Uint8Array, at: number, value: number): void => {
+  memory[at] = value >>> 24;
+  memory[at + 1] = value >>> 16;
+  memory[at + 2] = value >>> 8;
+  memory[at + 3] = value;
+};
