@@ -1,5 +1,6 @@
 import { Cause, Deferred, Effect, type Scope } from "effect";
 import type { ActorBusy } from "../src/errors.ts";
+import { endThread } from "../src/escapes.ts";
 import { Journal } from "../src/events/journal.ts";
 import { fault } from "../src/failpoint.ts";
 import { Identity } from "../src/identity/identity.ts";
@@ -179,6 +180,10 @@ export const openSession = (
       (operation: Effect.Effect<unknown, unknown>) =>
         Effect.suspend(() => {
           active();
+          if (fault("worker.die", username) === "die") {
+            endThread(new Error("failpoint worker.die"));
+            return Effect.never;
+          }
           return fault("session.control", username) === "die"
             ? Effect.die(new Error("failpoint session.control"))
             : operation;

@@ -7,6 +7,7 @@ import { runWorkers } from "../actors/workers.ts";
 import type { Settings } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
+import { failpoints } from "./failpoint.ts";
 import { prepareHostKeys } from "./serving.ts";
 import type { Greeting } from "./worker_greeting.ts";
 
@@ -36,7 +37,11 @@ export const startCrew = (count: number) =>
         }),
       handlers: () => Effect.flatMap(Deferred.await(base), ({ handlers }) => handlers),
       greeting: (index) =>
-        Effect.map(Deferred.await(base), ({ settings }): Greeting => ({ index, settings })),
+        Effect.map(Deferred.await(base), ({ settings }): Greeting => ({
+          index,
+          settings,
+          failpoints: failpoints(),
+        })),
       begin: (_index, peer) =>
         Effect.gen(function* () {
           const { join } = yield* Deferred.await(base);

@@ -6,10 +6,18 @@ export type Fault = "die" | "fail" | "kill";
 interface Armed {
   readonly fault: Fault;
   readonly subject: string | undefined;
-  left: number;
+  /** Which of the counters says how often it will still act. */
+  readonly counter: number;
+}
+
+/** What is armed, as another thread of this process can arm it too: the counts are common to all. */
+export interface Failpoints {
+  readonly spec: string;
+  readonly left: Int32Array<SharedArrayBuffer>;
 }
 
 const armed = new Map<string, Armed>();
+let common: Failpoints = { spec: "", left: new Int32Array(new SharedArrayBuffer(0)) };
 
 /**
  * Arms failpoints from `name[@subject]=fault[*times]`, separated by commas.
@@ -18,27 +26,62 @@ const armed = new Map<string, Armed>();
  * set. Answers the names that were armed, so that the start can warn of them.
  */
 export const arm = (spec: string): ReadonlyArray<string> => {
-  for (const part of spec.split(",").map((p) => p.trim()).filter(Boolean)) {
-    const match = /^([a-z_.]+)(?:@([^=]+))?=(die|fail|kill)(?:\*(\d+))?$/.exec(part);
-    if (!match?.[1]) throw new Error(`SLUICE_FAILPOINTS: cannot read ${JSON.stringify(part)}`);
-    armed.set(match[1], {
-      fault: match[3] as Fault,
-      subject: match[2],
-      left: Number(match[4] ?? 1),
-    });
-  }
+  const parts = spec.split(",").map((p) => p.trim()).filter(Boolean);
+  const left = new Int32Array(new SharedArrayBuffer(4 * parts.length));
+  parts.forEach((part, i) => {
+    left[i] = Number(pattern.exec(part)?.[4] ?? 1);
+  });
+  armAlike({ spec, left });
   return [...armed.keys()];
 };
+
+const pattern = /^([a-z_.]+)(?:@([^=]+))?=(die|fail|kill)(?:\*(\d+))?$/;
+
+/** Arms this thread as another is armed. */
+export const armAlike = (failpoints: Failpoints): void => {
+  common = failpoints;
+  const parts = failpoints.spec.split(",").map((p) => p.trim()).filter(Boolean);
+  parts.forEach((part, counter) => {
+    const match = pattern.exec(part);
+    if (!match?.[1]) throw new Error(`SLUICE_FAILPOINTS: cannot read ${JSON.stringify(part)}`);
+    armed.set(match[1], { fault: match[3] as Fault, subject: match[2], counter });
+  });
+};
+
+/** What this thread is armed with, for a worker. */
+export const failpoints = (): Failpoints => common;
 
 /** The fault to act out here, or undefined, which is always so outside fault tests. */
 export const fault = (name: string, subject?: string): Fault | undefined => {
   if (armed.size === 0) return undefined;
   const point = armed.get(name);
-  if (!point || point.left === 0) return undefined;
-  if (point.subject !== undefined && point.subject !== subject) return undefined;
-  point.left -= 1;
-  return point.fault;
+  if (!point || (point.subject !== undefined && point.subject !== subject)) return undefined;
+  if (Atomics.sub(common.left, point.counter, 1) > 0) return point.fault;
+  Atomics.add(common.left, point.counter, 1);
+  return undefined;
 };
 
-/** Ends the process at once: no finalizer, no exit handler. `abort` needs no permission, unlike a signal to oneself. */
-export const endProcess = (): never => process.abort();
+/** Where the C library is, by system. */
+const libraries = [
+  "libc.so.6",
+  "libc.musl-x86_64.so.1",
+  "libc.musl-aarch64.so.1",
+  "libSystem.dylib",
+];
+
+/**
+ * Ends the process at once: no finalizer, no exit handler. `abort` needs no
+ * permission, unlike a signal to oneself; but in a worker Deno refuses it, and
+ * there the C library's own is called.
+ */
+export const endProcess = (): never => {
+  if (!("WorkerGlobalScope" in globalThis)) process.abort();
+  for (const name of libraries) {
+    try {
+      Deno.dlopen(name, { abort: { parameters: [], result: "void" } }).symbols.abort();
+    } catch {
+      // Not this system's name.
+    }
+  }
+  throw new Error("the process could not be ended");
+};

@@ -7,6 +7,7 @@ import { layer as totp } from "../adapters/otp/totp.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
 import { endThread, watchEscapes } from "./escapes.ts";
+import { armAlike } from "./failpoint.ts";
 import { logLayer, nameThread } from "./log.ts";
 import { identityLayer, serveProtocols } from "./serving.ts";
 import { vfsFactory } from "./vfs/factory.ts";
@@ -55,7 +56,12 @@ const port = globalThis as unknown as Port;
 const life = openPeer(port, {}).pipe(
   Effect.flatMap((hub) => hub.call<Greeting>("worker.hello")),
   Effect.scoped,
-  Effect.tap((greeting) => Effect.sync(() => nameThread(greeting.index))),
+  Effect.tap(({ index, failpoints }) =>
+    Effect.sync(() => {
+      nameThread(index);
+      armAlike(failpoints);
+    })
+  ),
   Effect.flatMap(work),
   Effect.scoped,
 );

@@ -1,8 +1,10 @@
 import type { Settings } from "./config/config.ts";
+import type { Failpoints } from "./failpoint.ts";
 
 /** The first answer that a worker gets: all it has to know. Plain data and shared memory. */
 export interface Greeting {
   readonly index: number;
   /** Ports in the bindings are those to take: the main thread has chosen. */
   readonly settings: Settings;
+  readonly failpoints: Failpoints;
 }

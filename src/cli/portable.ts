@@ -88,6 +88,11 @@ Examples:
             const bindings = yield* orUsage(parseBindings(flags.sftp ?? [":0"], "--sftp"));
             const settings: Settings = {
               ...env.settings,
+              common: {
+                ...env.settings.common,
+                // One folder for a moment: threads of its own would cost more than they bring.
+                workers: env.origins.has("common.workers") ? env.settings.common.workers : 1,
+              },
               data_dir: yield* scratch,
               sftpd: { ...env.settings.sftpd, bindings },
               telemetry: { bindings: [] },

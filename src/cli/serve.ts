@@ -18,6 +18,7 @@ interface ServeFlags {
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly graceTime?: string;
+  readonly workers?: string;
 }
 
 /** Turns flags into overlays of the configuration. */
@@ -30,18 +31,15 @@ const overlays = (flags: ServeFlags) => {
     }];
   const one = (flag: string, key: ReadonlyArray<string>, value: unknown) =>
     value === undefined ? [] : [{ flag, key, value }];
+  const count = (flag: string, text: string | undefined) =>
+    text === undefined ? undefined : Either.getOrElse(parseCount(text, flag), () => text);
   return [
     ...list("--sftp", "sftpd", flags.sftp),
     ...list("--telemetry", "telemetry", flags.telemetry),
     ...one("--log-level", ["log", "level"], flags.logLevel),
     ...one("--log-format", ["log", "format"], flags.logFormat),
-    ...one(
-      "--grace-time",
-      ["common", "grace_time"],
-      flags.graceTime === undefined
-        ? undefined
-        : Either.getOrElse(parseCount(flags.graceTime, "--grace-time"), () => flags.graceTime),
-    ),
+    ...one("--grace-time", ["common", "grace_time"], count("--grace-time", flags.graceTime)),
+    ...one("--workers", ["common", "workers"], count("--workers", flags.workers)),
   ];
 };
 
@@ -103,6 +101,10 @@ export const serveCommand = (program: Command): void => {
     .option("--log-level <level>", "debug, info, warn or error")
     .option("--log-format <format>", "auto, json or pretty")
     .option("--grace-time <seconds>", "time that transfers get at SIGTERM")
+    .option(
+      "--workers <count>",
+      "threads that serve clients; 0 for one a core, 1 for none but the main",
+    )
     .addHelpText(
       "after",
       `
