@@ -1,174 +1,172 @@
-import { Chunk, Clock, Deferred, Effect, Layer, Option, Queue, Random, Stream } from "effect";
+import { Chunk, Clock, Deferred, Effect, Layer, Option, Stream } from "effect";
 import { atMost } from "../src/at_most.ts";
-import { Database, whenFree, Writer } from "../src/catalog/database.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
-import { deleteIntent, insertIntent, leftBehind } from "../src/events/intents.ts";
-import {
-  type EventFilter,
-  Journal,
-  type Prepared,
-  type QuotaDelta,
-} from "../src/events/journal.ts";
-import { applyQuota, insertEvents, newest, pageSize, selectEvents } from "../src/events/store.ts";
+import { IntentLog, type Unsettled } from "../src/events/intent_log.ts";
+import { isRow } from "../src/events/intents.ts";
+import { type EventFilter, Journal, type Prepared } from "../src/events/journal.ts";
+import { EventStore, type JournalEntry, JournalSink } from "../src/events/journal_sink.ts";
+import { pageSize } from "../src/events/store.ts";
 import { supervise } from "./supervisor.ts";
-
-/** One queued change: what to forget, what to show, what to count. */
-interface Entry {
-  readonly intent?: number;
-  readonly event?: NewEvent;
-  readonly quota?: QuotaDelta;
-  readonly at: number;
-}
 
 /** Entries that may wait to be written; a producer beyond that waits for room. */
 const capacity = 8192;
-const batchSize = 256;
+const batchSize = 1024;
 /** How long an entry may wait for company, in milliseconds. */
 const linger = 50;
 /** How often followers look for events of other processes, in milliseconds. */
 const pollEvery = 400;
 
 /**
- * The journal on top of the catalog's writer.
+ * The journal of one part of the process.
  *
- * One fiber writes the queue in batches and keeps a batch until it is durable,
- * so neither a busy database nor its own restart loses an entry. Closing the
- * scope writes what is queued.
+ * What is prepared goes to the part's own intent log; what is done is queued.
+ * One fiber brings the queue to the sink in batches and keeps a batch until it
+ * is durable, so neither a busy database nor its own restart loses an entry.
+ * Closing the scope writes what is queued.
  */
-export const journalLayer: Layer.Layer<Journal, never, Database | Writer> = Layer.scoped(
-  Journal,
-  Effect.gen(function* () {
-    const { read, node } = yield* Database;
-    const { transact, giveUp } = yield* Writer;
-    const owner = { node, process: `${yield* Clock.currentTimeMillis}-${yield* randomName}` };
-    const box = yield* Queue.bounded<Entry | Deferred.Deferred<void>>(capacity);
-    const wakers = new Set<() => void>();
-    const hurry = yield* Effect.makeLatch(true);
-    let marks = 0;
-    let batch: Array<Entry | Deferred.Deferred<void>> = [];
+export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink | EventStore> = Layer
+  .scoped(
+    Journal,
+    Effect.gen(function* () {
+      const log = yield* IntentLog;
+      const sink = yield* JournalSink;
+      const store = yield* EventStore;
+      let box: JournalEntry[] = [];
+      let batch: ReadonlyArray<JournalEntry> = [];
+      let queued = 0;
+      let written = 0;
+      /** Who waits for the entry of a number to be written, in order. */
+      const marks: Array<{ readonly upTo: number; readonly done: () => void }> = [];
+      const hurry = yield* Effect.makeLatch(false);
+      const filled = yield* Effect.makeLatch(false);
+      let room = yield* Deferred.make<void>();
 
-    const apply = (entries: ReadonlyArray<Entry>) =>
-      transact("journal", (trx) =>
-        Effect.gen(function* () {
-          const shown: Array<{ event: NewEvent; at: number }> = [];
-          for (const { intent, event, quota, at } of entries) {
-            // Settled before, perhaps by a recovery: its event and usage are in already.
-            if (intent !== undefined && !(yield* deleteIntent(trx, intent))) continue;
-            if (event) shown.push({ event, at });
-            if (quota && (quota.bytes || quota.files)) yield* applyQuota(trx, quota, at);
-          }
-          yield* insertEvents(trx, shown);
-        }));
+      const turn = Effect.gen(function* () {
+        if (batch.length === 0) {
+          yield* filled.await;
+          yield* Effect.raceFirst(Effect.sleep(linger), hurry.await);
+          batch = box.length <= batchSize ? box : box.slice(0, batchSize);
+          box = box.length <= batchSize ? [] : box.slice(batchSize);
+          if (box.length === 0) filled.unsafeClose();
+        }
+        yield* untilWritten(batch, sink.apply);
+        for (const { intent } of batch) {
+          if (intent !== undefined && !isRow(intent)) log.forget(intent);
+        }
+        written += batch.length;
+        batch = [];
+        while (marks[0] && marks[0].upTo <= written) marks.shift()?.done();
+        if (marks.length === 0) hurry.unsafeClose();
+        yield* Deferred.succeed(room, undefined);
+        room = yield* Deferred.make<void>();
+      });
 
-    const turn = Effect.gen(function* () {
-      if (batch.length === 0) {
-        batch = [yield* Queue.take(box)];
-        yield* Effect.raceFirst(Effect.sleep(linger), hurry.await);
-        batch.push(...(yield* Queue.takeUpTo(box, batchSize)));
-      }
-      const entries = batch.filter(isEntry);
-      if (entries.length > 0) yield* untilWritten(entries, apply);
-      for (const item of batch) if (!isEntry(item)) yield* Deferred.succeed(item, undefined);
-      yield* marks === 0 ? hurry.close : hurry.open;
-      batch = [];
-      for (const wake of [...wakers]) wake();
-    });
-
-    yield* supervise(
-      "journal",
-      { restart: "permanent", max: 10, within: "1 minute" },
-      Effect.forever(turn),
-    ).pipe(
-      Effect.catchAllCause((cause) => giveUp("the journal", cause)),
-      Effect.forkScoped,
-    );
-
-    const enqueue = (entry: Omit<Entry, "at">) =>
-      Effect.flatMap(Clock.currentTimeMillis, (at) => Queue.offer(box, { ...entry, at }));
-    const flush = Effect.gen(function* () {
-      const mark = yield* Deferred.make<void>();
-      marks += 1;
-      yield* hurry.open;
-      yield* Queue.offer(box, mark);
-      yield* Deferred.await(mark);
-    }).pipe(Effect.ensuring(Effect.sync(() => marks -= 1)));
-    yield* Effect.addFinalizer(() => atMost("10 seconds")(flush));
-
-    const handle = (id: number, event: NewEvent): Prepared => {
-      let over = false;
-      const once = (entry: Omit<Entry, "at">) =>
-        Effect.suspend(() => {
-          if (over) return Effect.void;
-          over = true;
-          return Effect.asVoid(enqueue(entry));
-        });
-      return {
-        settle: (result, quota) =>
-          once({ intent: id, event: { ...event, ...result }, ...(quota && { quota }) }),
-        cancel: () => once({ intent: id }),
-      };
-    };
-
-    const page = (filter: EventFilter, limit: number) =>
-      whenFree(selectEvents(read, filter, limit));
-    const last = whenFree(newest(read));
-    const query = (filter: EventFilter) =>
-      Stream.paginateChunkEffect(
-        { after: filter.after, left: filter.limit ?? Infinity },
-        ({ after, left }) =>
-          Effect.map(
-            page({ ...filter, ...(after !== undefined && { after }) }, Math.min(left, pageSize)),
-            (events) => nextPage(events, left),
-          ),
+      yield* supervise(
+        "journal",
+        { restart: "permanent", max: 10, within: "1 minute" },
+        Effect.forever(turn),
+      ).pipe(
+        Effect.catchAllCause((cause) => sink.giveUp("the journal", cause)),
+        Effect.forkScoped,
       );
 
-    const woken = Effect.async<void>((resume) => {
-      const wake = () => (wakers.delete(wake), resume(Effect.void));
-      wakers.add(wake);
-      return Effect.sync(() => wakers.delete(wake));
-    });
-    const follow = ({ limit: _, descending: __, ...filter }: EventFilter) =>
-      Stream.unwrap(Effect.gen(function* () {
-        const from = filter.after ?? (filter.since === undefined ? yield* last : 0);
-        return Stream.paginateChunkEffect(from, (after) =>
-          Effect.gen(function* () {
-            // Read before the page: rows that appear in between are looked at next time.
-            const upTo = yield* last;
-            const events = upTo > after ? yield* page({ ...filter, after }, pageSize) : [];
-            if (events.length === 0) yield* Effect.raceFirst(woken, Effect.sleep(pollEvery));
-            return nextFollow(events, Math.max(after, upTo));
-          }));
-      }));
+      const push = (entry: JournalEntry) => {
+        box.push(entry);
+        queued++;
+        if (box.length === 1) filled.unsafeOpen();
+      };
+      const offer = (entry: JournalEntry): Effect.Effect<void> => {
+        if (box.length < capacity) return Effect.sync(() => push(entry));
+        return Effect.andThen(Deferred.await(room), Effect.suspend(() => offer(entry)));
+      };
+      const enqueue = (entry: Omit<JournalEntry, "at">): Effect.Effect<void> =>
+        Clock.clockWith((clock) => offer({ ...entry, at: clock.unsafeCurrentTimeMillis() }));
+      const flush = Effect.suspend(() =>
+        queued === written ? Effect.void : Effect.async<void>((resume) => {
+          marks.push({ upTo: queued, done: () => resume(Effect.void) });
+          hurry.unsafeOpen();
+        })
+      );
+      yield* Effect.addFinalizer(() => atMost("10 seconds")(flush));
 
-    return Journal.of({
-      record: (event) => Effect.asVoid(enqueue({ event })),
-      prepare: (event, intent, quota) =>
-        Effect.map(
-          transact("prepare", (trx) =>
-            insertIntent(trx, owner, { event, intent, ...(quota && { quota }) })),
-          (id) =>
-            handle(id, event),
+      const handle = (id: string, event: NewEvent): Prepared => {
+        let over = false;
+        const once = (then: () => Effect.Effect<void>) =>
+          Effect.suspend(() => {
+            if (over) return Effect.void;
+            over = true;
+            return then();
+          });
+        return {
+          settle: (result, quota) =>
+            once(() =>
+              enqueue({ intent: id, event: { ...event, ...result }, ...(quota && { quota }) })
+            ),
+          cancel: () =>
+            once(() => isRow(id) ? enqueue({ intent: id }) : Effect.sync(() => log.cancel(id))),
+        };
+      };
+
+      /** Those that the catalog does not know as settled; the log need not keep the others. */
+      const open = (left: ReadonlyArray<Unsettled>) =>
+        Effect.map(store.settled(left.map(({ id }) => id)), (settled) =>
+          left.filter(({ id }) => {
+            if (settled.has(id)) log.forget(id);
+            return !settled.has(id);
+          }).map(({ id, ...rest }) => ({ ...rest, prepared: handle(id, rest.event) })));
+
+      const query = (filter: EventFilter) =>
+        Stream.paginateChunkEffect(
+          { after: filter.after, left: filter.limit ?? Infinity },
+          ({ after, left }) =>
+            Effect.map(
+              store.page(
+                { ...filter, ...(after !== undefined && { after }) },
+                Math.min(left, pageSize),
+              ),
+              (events) => nextPage(events, left),
+            ),
+        );
+
+      const follow = ({ limit: _, descending: __, ...filter }: EventFilter) =>
+        Stream.unwrap(Effect.gen(function* () {
+          const from = filter.after ?? (filter.since === undefined ? yield* store.last : 0);
+          return Stream.paginateChunkEffect(from, (after) =>
+            Effect.gen(function* () {
+              // Read before the page: rows that appear in between are looked at next time.
+              const upTo = yield* store.last;
+              const events = upTo > after ? yield* store.page({ ...filter, after }, pageSize) : [];
+              if (events.length === 0) {
+                yield* Effect.raceFirst(store.more, Effect.sleep(pollEvery));
+              }
+              return nextFollow(events, Math.max(after, upTo));
+            }));
+        }));
+
+      return Journal.of({
+        record: (event) => enqueue({ event }),
+        prepare: (event, intent, quota) =>
+          Effect.map(
+            log.append({ event, intent, ...(quota && { quota }) }),
+            (id) => handle(id, event),
+          ),
+        query,
+        follow,
+        unsettled: Effect.flatMap(
+          Effect.zipWith(store.older, log.leftBehind(), (rows, logged) => [...rows, ...logged]),
+          open,
         ),
-      query,
-      follow,
-      unsettled: Effect.map(
-        leftBehind(read, owner),
-        (rows) => rows.map(({ id, ...row }) => ({ ...row, prepared: handle(id, row.event) })),
-      ),
-      flush,
-    });
-  }),
-);
-
-const isEntry = (item: Entry | Deferred.Deferred<void>): item is Entry => "at" in item;
-
-const randomName = Effect.map(Random.nextIntBetween(0, 2 ** 31), (n) => n.toString(36));
+        unsettledOf: (part) => Effect.flatMap(log.leftBehind(part), open),
+        flush,
+      });
+    }),
+  );
 
 /** Writes all of it, however long the database stays away. Only what no database would take is given up. */
 const untilWritten = (
-  entries: ReadonlyArray<Entry>,
-  write: (entries: ReadonlyArray<Entry>) => Effect.Effect<void, CatalogError>,
+  entries: ReadonlyArray<JournalEntry>,
+  write: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<void, CatalogError>,
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let pause = 50;; pause = Math.min(pause * 2, 2000)) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Effect, Layer } from "effect";
 import { sql } from "kysely";
 import { journalLayer } from "../../actors/journal.ts";
+import { hubSink } from "../../actors/journal_sink.ts";
 import { writerLayer } from "../../actors/writer.ts";
 import { adminsLayer } from "../../src/catalog/admins.ts";
 import { type Admins, Catalog, type Users } from "../../src/catalog/catalog.ts";
@@ -12,7 +13,9 @@ import { schemaVersion } from "../../src/catalog/migrate.ts";
 import { usersLayer } from "../../src/catalog/users.ts";
 import { Config, type Settings } from "../../src/config/config.ts";
 import { CatalogError } from "../../src/errors.ts";
+import type { IntentLog } from "../../src/events/intent_log.ts";
 import type { Journal } from "../../src/events/journal.ts";
+import type { EventStore, JournalSink } from "../../src/events/journal_sink.ts";
 import type { Passwords } from "../../src/identity/passwords.ts";
 import { backup, integrity } from "./backup.ts";
 import { open, placeOf } from "./open.ts";
@@ -55,10 +58,11 @@ const catalogLayer: Layer.Layer<Catalog, never, Database | Config> = Layer.effec
  * Busy or Unavailable. Closing the scope writes what the journal still holds.
  */
 export const libsqlLayer: Layer.Layer<
-  Catalog | Users | Admins | Journal | Writer | Database,
+  Catalog | Users | Admins | Journal | JournalSink | EventStore | Writer | Database,
   CatalogError,
-  Config | Passwords
+  Config | Passwords | IntentLog
 > = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, journalLayer).pipe(
+  Layer.provideMerge(hubSink),
   Layer.provideMerge(writerLayer),
   Layer.provideMerge(databaseLayer),
 );

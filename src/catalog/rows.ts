@@ -59,9 +59,11 @@ export interface EventsTable {
   virtual_target_path: string;
   /** The members without a column, as JSON. */
   details: string;
+  /** The intent that this settled, if any. */
+  intent: string | null;
 }
 
-/** Operations between prepare and settle. */
+/** Operations between prepare and settle, as versions before 0.2 kept them: read once after an upgrade. */
 export interface IntentsTable {
   id: Generated<Int>;
   node: string;

@@ -1,53 +1,36 @@
 import { Effect } from "effect";
 import { attempt, type Db } from "../catalog/database.ts";
 import type { CatalogError } from "../errors.ts";
-import type { NewEvent } from "./event.ts";
-import type { Intent, QuotaDelta } from "./journal.ts";
+import type { Unsettled } from "./intent_log.ts";
 
-/** An operation that was prepared and not yet settled or cancelled. */
-export interface Unsettled {
-  readonly id: number;
-  readonly event: NewEvent;
-  readonly intent: Intent;
-  readonly quota?: QuotaDelta;
-}
+const mark = "catalog-";
 
-/** Records what is about to be done; answers the number to settle it by. */
-export const insertIntent = (
-  trx: Db,
-  owner: { readonly node: string; readonly process: string },
-  entry: Omit<Unsettled, "id">,
-): Effect.Effect<number, CatalogError> =>
+/** Whether an intent is a row of the catalog, as versions before 0.2 kept them. */
+export const isRow = (intent: string): boolean => intent.startsWith(mark);
+
+/** Forgets such a row; false when somebody did already, and then nothing else may be applied. */
+export const deleteRow = (trx: Db, intent: string): Effect.Effect<boolean, CatalogError> =>
   Effect.map(
-    attempt("prepare", () =>
-      trx.insertInto("intents").values({
-        ...owner,
-        event: JSON.stringify(entry.event),
-        intent: JSON.stringify(entry.intent),
-        quota: entry.quota ? JSON.stringify(entry.quota) : "",
-      }).returning("id").executeTakeFirstOrThrow()),
-    (row) => row.id,
-  );
-
-/** Forgets it; false when somebody did already, and then nothing else may be applied. */
-export const deleteIntent = (trx: Db, id: number): Effect.Effect<boolean, CatalogError> =>
-  Effect.map(
-    attempt("settle", () => trx.deleteFrom("intents").where("id", "=", id).executeTakeFirst()),
+    attempt(
+      "settle",
+      () =>
+        trx.deleteFrom("intents").where("id", "=", Number(intent.slice(mark.length)))
+          .executeTakeFirst(),
+    ),
     (result) => result.numDeletedRows === 1n,
   );
 
-/** What earlier processes of this node left, oldest first. */
-export const leftBehind = (
+/** What earlier versions left on this node, oldest first. */
+export const leftRows = (
   db: Db,
-  owner: { readonly node: string; readonly process: string },
+  node: string,
 ): Effect.Effect<ReadonlyArray<Unsettled>, CatalogError> =>
   Effect.map(
     attempt("unsettled", () =>
-      db.selectFrom("intents").selectAll().where("node", "=", owner.node)
-        .where("process", "<>", owner.process).orderBy("id").execute()),
+      db.selectFrom("intents").selectAll().where("node", "=", node).orderBy("id").execute()),
     (rows) =>
       rows.map((row) => ({
-        id: row.id,
+        id: `${mark}${row.id}`,
         event: JSON.parse(row.event),
         intent: JSON.parse(row.intent),
         ...(row.quota && { quota: JSON.parse(row.quota) }),

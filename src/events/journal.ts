@@ -49,10 +49,19 @@ export interface Prepared {
   cancel(): Effect.Effect<void>;
 }
 
+/** An operation whose end is not known. */
+export interface LeftBehind {
+  readonly event: NewEvent;
+  readonly intent: Intent;
+  readonly prepared: Prepared;
+  /** The usage change that settling would have carried, as known at prepare. */
+  readonly quota?: QuotaDelta;
+}
+
 /**
  * The durable record of what happened.
  *
- * Writes are grouped into transactions by the writer actor. `prepare` is
+ * Writes are grouped into transactions of the catalog. `prepare` is
  * durable when it succeeds; `settle`, `cancel` and `record` are queued and
  * durable within a flush interval: a restart settles what it finds prepared by
  * looking at the storage, so an acknowledged operation is never lost.
@@ -69,16 +78,9 @@ export class Journal extends Context.Tag("sluice/Journal")<Journal, {
   /** Past events that match from `after`, then live ones, without a gap. Never ends. */
   readonly follow: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;
   /** Operations that a previous process left between prepare and settle, oldest first. */
-  readonly unsettled: Effect.Effect<
-    ReadonlyArray<{
-      readonly event: NewEvent;
-      readonly intent: Intent;
-      readonly prepared: Prepared;
-      /** The usage change that settling would have carried, as known at prepare. */
-      readonly quota?: QuotaDelta;
-    }>,
-    CatalogError
-  >;
+  readonly unsettled: Effect.Effect<ReadonlyArray<LeftBehind>, CatalogError>;
+  /** The same of one part of this process, a worker that died. */
+  readonly unsettledOf: (part: string) => Effect.Effect<ReadonlyArray<LeftBehind>, CatalogError>;
   /** Waits until everything queued so far is durable. */
   readonly flush: Effect.Effect<void>;
 }>() {}

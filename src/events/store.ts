@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import { sql } from "kysely";
+import { CompiledQuery } from "kysely";
 import { attempt, type Db } from "../catalog/database.ts";
 import { type EventsTable, exact } from "../catalog/rows.ts";
 import type { CatalogError } from "../errors.ts";
@@ -9,31 +9,96 @@ import type { EventFilter, QuotaDelta } from "./journal.ts";
 /** Rows that one query answers; longer answers come in pages. */
 export const pageSize = 500;
 
-/** Adds events inside the caller's transaction. `at`: Unix milliseconds. */
+/** An event on its way into the catalog. `at`: Unix milliseconds. */
+export interface Written {
+  readonly event: NewEvent;
+  readonly at: number;
+  /** The intent that it settles. */
+  readonly intent?: string;
+}
+
+/**
+ * One statement for any number of rows: a query builder's text and bindings for
+ * as many columns would cost more than the rows themselves [measured].
+ */
+const insertAll = `insert into events (timestamp, kind, action, status, username, ip, session_id,
+  virtual_path, virtual_target_path, details, intent)
+  select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+  value->>7, value->>8, value->>9, value->>10 from json_each(?)`;
+
+/** Adds events inside the caller's transaction, in this order. Fails with Duplicate when an intent was settled before. */
 export const insertEvents = (
   trx: Db,
-  events: ReadonlyArray<{ readonly event: NewEvent; readonly at: number }>,
+  events: ReadonlyArray<Written>,
 ): Effect.Effect<void, CatalogError> =>
   Effect.forEach(
-    inPages(events, 50),
-    (page) => attempt("journal", () => trx.insertInto("events").values(page.map(toRow)).execute()),
+    inPages(events, 1000),
+    (page) =>
+      attempt("journal", () =>
+        trx.executeQuery(CompiledQuery.raw(insertAll, [textOf(page.map(toRow))]))),
     { discard: true },
   );
 
+/** What many changes of one user's usage come to. */
+export interface UsageChange {
+  bytes: number;
+  files: number;
+  /** No less than this comes out, whatever was there: the usage stopped at nothing on the way. */
+  leastBytes: number;
+  leastFiles: number;
+}
+
+/** Puts changes that come one after the other into one a user. */
+export const sumUsage = (deltas: Iterable<QuotaDelta>): Map<string, UsageChange> => {
+  const sums = new Map<string, UsageChange>();
+  for (const { username, bytes, files } of deltas) {
+    if (!bytes && !files) continue;
+    const sum = sums.get(username) ?? { bytes: 0, files: 0, leastBytes: 0, leastFiles: 0 };
+    sum.bytes += bytes;
+    sum.files += files;
+    sum.leastBytes = Math.max(0, sum.leastBytes + bytes);
+    sum.leastFiles = Math.max(0, sum.leastFiles + files);
+    sums.set(username, sum);
+  }
+  return sums;
+};
+
+const most = Number.MAX_SAFE_INTEGER;
+const moveUsage = `update users set
+  used_quota_size = max(?, min(${most}, used_quota_size + ?)),
+  used_quota_files = max(?, min(${most}, used_quota_files + ?)),
+  last_quota_update = ? where username = ?`;
+
 /** Moves a user's disk usage inside the caller's transaction; it never goes below zero. */
-export const applyQuota = (
+export const applyUsage = (
   trx: Db,
-  delta: QuotaDelta,
+  username: string,
+  change: UsageChange,
   at: number,
-): Effect.Effect<void, CatalogError> =>
-  Effect.asVoid(attempt("journal", () =>
-    trx.updateTable("users").set({
-      used_quota_size:
-        sql`max(0, min(${Number.MAX_SAFE_INTEGER}, used_quota_size + ${delta.bytes}))`,
-      used_quota_files:
-        sql`max(0, min(${Number.MAX_SAFE_INTEGER}, used_quota_files + ${delta.files}))`,
-      last_quota_update: at,
-    }).where("username", "=", delta.username).execute()));
+): Effect.Effect<void, CatalogError> => {
+  const least = (n: number) => Math.min(n, most);
+  const { bytes, files, leastBytes, leastFiles } = change;
+  const values = [least(leastBytes), bytes, least(leastFiles), files, at, username];
+  return Effect.asVoid(
+    attempt("journal", () => trx.executeQuery(CompiledQuery.raw(moveUsage, values))),
+  );
+};
+
+/** Those of `intents` that an event has settled. */
+export const settledAmong = (
+  db: Db,
+  intents: ReadonlyArray<string>,
+): Effect.Effect<ReadonlySet<string>, CatalogError> =>
+  Effect.map(
+    Effect.forEach(
+      inPages(intents, 500),
+      (page) =>
+        attempt("settled", () =>
+          db.selectFrom("events").select("intent").where("intent", "in", page).execute()),
+    ),
+    (pages) =>
+      new Set(pages.flat().map((row) => row.intent ?? "")),
+  );
 
 /** Sequence number of the newest event; 0 when there is none. */
 export const newest = (db: Db): Effect.Effect<number, CatalogError> =>
@@ -79,24 +144,34 @@ export const selectEvents = (
     (rows) => rows.map(toEvent),
   );
 
-const toRow = ({ event, at }: { readonly event: NewEvent; readonly at: number }) => {
+const toRow = ({ event, at, intent }: Written) => {
   const { action, status, username, ip, session_id, virtual_path, virtual_target_path, ...rest } =
     event;
-  return {
-    timestamp: at,
-    kind: kindOf(action),
+  return [
+    at,
+    kindOf(action),
     action,
     status,
     username,
-    ip: ip ?? "",
-    session_id: session_id ?? "",
-    virtual_path: virtual_path ?? "",
-    virtual_target_path: virtual_target_path ?? "",
-    details: JSON.stringify(rest),
-  };
+    ip ?? "",
+    session_id ?? "",
+    virtual_path ?? "",
+    virtual_target_path ?? "",
+    JSON.stringify(rest),
+    intent ?? null,
+  ];
 };
 
-const toEvent = (row: Omit<EventsTable, "id"> & { readonly id: number }): Event => ({
+/** As JSON that SQLite reads back whole: it ends a text at a NUL, and keeps half a surrogate pair as it is. */
+const textOf = (rows: ReadonlyArray<ReadonlyArray<string | number | null>>): string => {
+  const text = JSON.stringify(rows);
+  if (!/\\u(?:0000|d[89a-f])/.test(text)) return text;
+  const clean = (value: string | number | null) =>
+    typeof value === "string" ? value.toWellFormed().replaceAll("\0", "\ufffd") : value;
+  return JSON.stringify(rows.map((row) => row.map(clean)));
+};
+
+const toEvent = (row: Omit<EventsTable, "id" | "intent"> & { readonly id: number }): Event => ({
   ...JSON.parse(row.details),
   id: row.id,
   timestamp: exact(row.timestamp),

@@ -2,7 +2,7 @@ import { Effect } from "effect";
 import { Users } from "../catalog/catalog.ts";
 import type { CatalogError, FsError } from "../errors.ts";
 import type { NewEvent } from "../events/event.ts";
-import { type Intent, Journal } from "../events/journal.ts";
+import { type Intent, Journal, type LeftBehind } from "../events/journal.ts";
 import type { Entry } from "../model/entry.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Storages } from "../storage/storages.ts";
@@ -20,11 +20,21 @@ export interface Recovered {
  * by looking at the storage. Runs once, before the first session.
  */
 export const recover: Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> = Effect
-  .gen(function* () {
+  .flatMap(Journal, (journal) => Effect.flatMap(journal.unsettled, resolve));
+
+/** The same for a worker that died, while the server goes on. Only when nothing of it runs any more. */
+export const recoverPart = (
+  part: string,
+): Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> =>
+  Effect.flatMap(Journal, (journal) => Effect.flatMap(journal.unsettledOf(part), resolve));
+
+const resolve = (
+  unsettled: ReadonlyArray<LeftBehind>,
+): Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> =>
+  Effect.gen(function* () {
     const journal = yield* Journal;
     const users = yield* Users;
     const storages = yield* Storages;
-    const unsettled = yield* journal.unsettled;
     const count = { settled: 0, cancelled: 0, open: 0 };
     for (const [i, { event, intent, prepared, quota }] of unsettled.entries()) {
       const user = yield* users.find(intent.username);

@@ -28,6 +28,7 @@ const session = (allowed: () => boolean) =>
         query: () => Stream.empty,
         follow: () => Stream.never,
         unsettled: Effect.succeed([]),
+        unsettledOf: () => Effect.succeed([]),
         flush: Effect.void,
       }),
     ));

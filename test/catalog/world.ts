@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { Effect, Layer, Schema as S } from "effect";
+import { intentLog } from "../../adapters/intents/layer.ts";
 import { libsqlLayer } from "../../adapters/libsql/layer.ts";
 import { Admins, Catalog, Users } from "../../src/catalog/catalog.ts";
 import { Database, Writer } from "../../src/catalog/database.ts";
@@ -29,7 +30,9 @@ export const settings = (dir: string, provider: Record<string, unknown> = {}): S
 /** The whole catalog in a folder of its own, with every service in hand; closed with the scope. */
 export const openIn = (dir: string, provider: Record<string, unknown> = {}) =>
   Effect.gen(function* () {
-    const base = Layer.merge(Layer.succeed(Config, settings(dir, provider)), quickPasswords);
+    const base = Layer.mergeAll(intentLog("hub"), quickPasswords).pipe(
+      Layer.provideMerge(Layer.succeed(Config, settings(dir, provider))),
+    );
     const context = yield* Layer.build(Layer.provide(libsqlLayer, base));
     const services = Effect.all({
       catalog: Catalog,

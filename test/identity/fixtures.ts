@@ -114,6 +114,7 @@ export class World {
         query: () => Stream.empty,
         follow: () => Stream.empty,
         unsettled: Effect.succeed([]),
+        unsettledOf: () => Effect.succeed([]),
         flush: Effect.void,
       }),
     );

@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect";
 import assert from "node:assert/strict";
 import { Registry } from "../../actors/registry.ts";
+import { intentLog } from "../../adapters/intents/layer.ts";
 import { libsqlLayer } from "../../adapters/libsql/layer.ts";
 import { commandEngine } from "../../adapters/ssh/commands/commands.ts";
 import { serveSsh } from "../../adapters/ssh/server.ts";
@@ -58,6 +59,7 @@ const server = Effect.gen(function* () {
   const layer = Layer.mergeAll(openDoor, Registry.layer, vfsFactory).pipe(
     Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages)),
     Layer.provideMerge(libsqlLayer),
+    Layer.provideMerge(intentLog("hub")),
     Layer.provideMerge(Layer.merge(Layer.succeed(Config, config), quickPasswords)),
   );
   const services = yield* Layer.build(layer);

@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { intentLog } from "../../adapters/intents/layer.ts";
 import { libsqlLayer } from "../../adapters/libsql/layer.ts";
 import { localStorages } from "../../adapters/storage/local/layer.ts";
 import { Users } from "../../src/catalog/catalog.ts";
@@ -18,6 +19,7 @@ const files = (dir: string) =>
   vfsFactory.pipe(
     Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages)),
     Layer.provideMerge(libsqlLayer),
+    Layer.provideMerge(intentLog("hub")),
     Layer.provideMerge(Layer.merge(Layer.succeed(Config, settings(dir)), quickPasswords)),
   );
 

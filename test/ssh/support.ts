@@ -145,5 +145,6 @@ const journal = (seen: Seen): Journal["Type"] => ({
   query: () => Stream.empty,
   follow: () => Stream.never,
   unsettled: Effect.succeed([]),
+  unsettledOf: () => Effect.succeed([]),
   flush: Effect.void,
 });

@@ -28,6 +28,7 @@ export class MemoryJournal {
     unsettled: Effect.sync(() =>
       [...this.open].map(([id, open]) => ({ ...open, prepared: this.#prepared(id, open.event) }))
     ),
+    unsettledOf: () => Effect.succeed([]),
     flush: Effect.void,
   };
 

@@ -1,0 +1,60 @@
+import type { Unsettled } from "../../src/events/intent_log.ts";
+
+/**
+ * What one line says: an intent, or that one did not happen.
+ *
+ * `run`: every use of a segment has its own, so that what an earlier use left
+ * behind the end is not taken for its continuation.
+ */
+export interface Line {
+  readonly run: number;
+  /** Unix milliseconds, and a number that grows within the log: the order of all parts' intents. */
+  readonly at: number;
+  readonly n: number;
+  readonly entry?: Unsettled;
+  readonly cancelled?: string;
+}
+
+const table = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n;
+  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
+  return c >>> 0;
+});
+
+const crc32 = (bytes: Uint8Array): number => {
+  let c = 0xffffffff;
+  for (let i = 0; i < bytes.length; i++) c = table[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
+  return (c ^ 0xffffffff) >>> 0;
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const newline = 10;
+const head = 9;
+
+/** `<crc32, 8 hex digits> <JSON>\n`. */
+export const encode = (line: Line): Uint8Array => {
+  const json = JSON.stringify(line);
+  const bytes = new Uint8Array(head + json.length * 3 + 1);
+  const { written } = encoder.encodeInto(json, bytes.subarray(head));
+  const sum = crc32(bytes.subarray(head, head + written));
+  encoder.encodeInto(`${sum.toString(16).padStart(8, "0")} `, bytes);
+  bytes[head + written] = newline;
+  return bytes.subarray(0, head + written + 1);
+};
+
+/** The lines of a segment's present use, and where they end. A line that was cut off, and all after it, never counted. */
+export const decode = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Line>; end: number } => {
+  const lines: Line[] = [];
+  let at = 0;
+  for (let end = bytes.indexOf(newline); end > 0; end = bytes.indexOf(newline, at)) {
+    const body = bytes.subarray(at + head, end);
+    const sum = parseInt(decoder.decode(bytes.subarray(at, at + head - 1)), 16);
+    if (end - at <= head || sum !== crc32(body)) break;
+    const line: Line = JSON.parse(decoder.decode(body));
+    if (lines[0] && lines[0].run !== line.run) break;
+    lines.push(line);
+    at = end + 1;
+  }
+  return { lines, end: at };
+};
