@@ -22,7 +22,8 @@ export const spawn = <M, E, R>(
 ): Effect.Effect<Actor<M, E>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     type Reply = Deferred.Deferred<unknown, E | ActorBusy>;
-    const busy = new ActorBusy({ name });
+    // Made when it is needed: an error carries a stack trace, and there is an actor a session.
+    const busy = () => new ActorBusy({ name });
     const box = yield* Queue.dropping<{ readonly msg: M; readonly reply: Reply }>(capacity);
     const waiting = new Set<Reply>();
     let open = true;
@@ -34,7 +35,7 @@ export const spawn = <M, E, R>(
       ));
     const close = Effect.suspend(() => {
       open = false;
-      return Effect.forEach(waiting, (reply) => Deferred.fail(reply, busy), { discard: true });
+      return Effect.forEach(waiting, (reply) => Deferred.fail(reply, busy()), { discard: true });
     });
     const fiber = yield* Effect.forkScoped(Effect.ensuring(Effect.forever(turn), close));
 
@@ -43,9 +44,9 @@ export const spawn = <M, E, R>(
       ask: <A>(msg: M) =>
         Effect.gen(function* () {
           const reply = yield* Deferred.make<unknown, E | ActorBusy>();
-          if (!open) return yield* busy;
+          if (!open) return yield* busy();
           waiting.add(reply);
-          if (!(yield* Queue.offer(box, { msg, reply }))) yield* Deferred.fail(reply, busy);
+          if (!(yield* Queue.offer(box, { msg, reply }))) yield* Deferred.fail(reply, busy());
           const gone = Effect.sync(() => waiting.delete(reply));
           return (yield* Effect.ensuring(Deferred.await(reply), gone)) as A;
         }),

@@ -101,6 +101,10 @@ interface Internals {
     remoteExtInfoEnabled: boolean;
     negotiated: Negotiated;
     _remoteKexinit?: Buffer;
+    /** The ephemeral key pair of curve25519. */
+    _keys?: unknown;
+    /** After the exchange a closure around the shared secret. */
+    finish?: unknown;
   };
   _decipher: { inSeqno: number } | undefined;
   _packetRW: {
@@ -137,23 +141,32 @@ const guessedWrong = (
   return fields.flag() && !right;
 };
 
+/** What KEXINIT says, built once for all connections with the same lists. ssh2 only reads it. */
+const offerOf = (algorithms: TransportOptions["algorithms"]): object => {
+  const known = offers.get(algorithms);
+  if (known) return known;
+  const { kex: kexNames, serverHostKey, cipher, mac } = algorithms;
+  const both = { cipher, mac, compress: ["none"], lang: [] };
+  const offer = new KexInit({
+    kex: [...kexNames, "kex-strict-s-v00@openssh.com"],
+    serverHostKey,
+    cs: both,
+    sc: both,
+  });
+  offers.set(algorithms, offer);
+  return offer;
+};
+const offers = new WeakMap<object, object>();
+
 export const transport = (options: TransportOptions): Transport => {
   let dead = false;
   let first = true;
   const hostKeys = {};
-  const lists = { compress: ["none"], lang: [] as string[] };
-  const { kex: kexNames, serverHostKey, cipher, mac } = options.algorithms;
-  const both = { cipher, mac, ...lists };
   const proto = new ProtocolClass({
     server: true,
     ident: options.ident,
     hostKeys,
-    offer: new KexInit({
-      kex: [...kexNames, "kex-strict-s-v00@openssh.com"],
-      serverHostKey,
-      cs: both,
-      sc: both,
-    }),
+    offer: offerOf(options.algorithms),
     messageHandlers: {
       DISCONNECT: () => options.onError(new Error("the client disconnected")),
     },
@@ -200,6 +213,8 @@ export const transport = (options: TransportOptions): Transport => {
   proto._onHandshakeComplete = (...args) => {
     const wanted = proto._kex.remoteExtInfoEnabled;
     proto._kex.remoteExtInfoEnabled = false;
+    // Of no use after the exchange, and ssh2 would hold the secrets as long as the connection lives.
+    proto._kex._keys = proto._kex.finish = undefined;
     if (first) {
       first = false;
       // The first packet after NEWKEYS (RFC 8308 section 2.4); nothing is queued yet.
