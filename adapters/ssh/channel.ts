@@ -34,6 +34,8 @@ export class SshChannel implements ByteChannel {
   readonly #window: number;
   readonly #maxPacket: number;
 
+  #sink: ((chunk: Uint8Array) => void) | undefined;
+  #poured: { resolve: () => void; reject: (e: Error) => void } | undefined;
   #inbound: Uint8Array[] = [];
   #inWindow: number;
   #consumed = 0;
@@ -42,7 +44,7 @@ export class SshChannel implements ByteChannel {
     | { resolve: (chunk: Uint8Array | undefined) => void; reject: (e: Error) => void }
     | undefined;
 
-  #outbound: Array<{ bytes: Uint8Array; extended: boolean }> = [];
+  #outbound: Array<{ bytes: Uint8Array; extended: boolean; taken: (() => void) | undefined }> = [];
   #queued = 0;
   #outWindow: number;
   #scheduled = false;
@@ -89,8 +91,26 @@ export class SshChannel implements ByteChannel {
     );
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#push(bytes, false);
+  pour(sink: (chunk: Uint8Array) => void): Promise<void> {
+    if (this.#lost && this.#dropped) return refused(this.#lost);
+    const early = this.#inbound;
+    this.#inbound = [];
+    for (const chunk of early) sink(chunk);
+    if (this.#inputEnded) return Promise.resolve();
+    this.#sink = sink;
+    return handled(
+      new Promise((resolve, reject) => {
+        this.#poured = { resolve, reject };
+      }),
+    );
+  }
+
+  took(bytes: number): void {
+    this.#refill(bytes);
+  }
+
+  write(bytes: Uint8Array, taken?: () => void): Promise<void> {
+    return this.#push(bytes, false, taken);
   }
 
   writeError(bytes: Uint8Array): Promise<void> {
@@ -106,7 +126,7 @@ export class SshChannel implements ByteChannel {
     });
   }
 
-  /** The client sent `data`. */
+  /** The client sent `data`, which is good only during the call. */
   receive(data: Uint8Array): void {
     if (data.length > this.#inWindow) throw new Malformed("data beyond the channel's window");
     this.#inWindow -= data.length;
@@ -114,13 +134,16 @@ export class SshChannel implements ByteChannel {
     if (data.length === 0) return;
     if (this.#sentClose) return;
     if (!this.started) return this.#refill(data.length);
+    if (this.#sink) return this.#sink(data);
+    // The memory is the connection's, for its next packets.
+    const own = data.slice();
     const reader = this.#reader;
     if (reader) {
       this.#reader = undefined;
       this.#refill(data.length);
-      reader.resolve(data);
+      reader.resolve(own);
     } else {
-      this.#inbound.push(data);
+      this.#inbound.push(own);
     }
   }
 
@@ -135,6 +158,8 @@ export class SshChannel implements ByteChannel {
     this.#inputEnded = true;
     this.#reader?.resolve(undefined);
     this.#reader = undefined;
+    this.#poured?.resolve();
+    this.#poured = undefined;
   }
 
   receiveClose(): void {
@@ -157,16 +182,20 @@ export class SshChannel implements ByteChannel {
     this.#inputEnded = true;
     this.#dropped = true;
     this.#inbound = [];
+    this.#sink = undefined;
     this.#abandon(error);
     this.#reader?.reject(error);
     this.#reader = undefined;
+    this.#poured?.reject(error);
+    this.#poured = undefined;
   }
 
-  #push(bytes: Uint8Array, extended: boolean): Promise<void> {
+  #push(bytes: Uint8Array, extended: boolean, taken?: () => void): Promise<void> {
+    if (this.#lost || this.#ending || this.#sentClose || bytes.length === 0) taken?.();
     if (this.#lost) return refused(this.#lost);
     if (this.#ending || this.#sentClose) return refused(new Error("the channel is closed"));
     if (bytes.length > 0) {
-      this.#outbound.push({ bytes, extended });
+      this.#outbound.push({ bytes, extended, taken });
       this.#queued += bytes.length;
       this.#link.budget.take(bytes.length);
       this.#schedule();
@@ -193,6 +222,7 @@ export class SshChannel implements ByteChannel {
       const limit = Math.min(this.#maxPacket, this.#outWindow);
       const extended = this.#outbound[0]?.extended === true;
       const parts: Uint8Array[] = [];
+      const done: Array<() => void> = [];
       let length = 0;
       while (length < limit) {
         const head = this.#outbound[0];
@@ -202,6 +232,7 @@ export class SshChannel implements ByteChannel {
           parts.push(head.bytes);
           length += head.bytes.length;
           this.#outbound.shift();
+          if (head.taken) done.push(head.taken);
         } else {
           parts.push(head.bytes.subarray(0, room));
           head.bytes = head.bytes.subarray(room);
@@ -212,6 +243,7 @@ export class SshChannel implements ByteChannel {
       this.#queued -= length;
       if (extended) this.#sendExtended(parts);
       else this.#link.sendData(this.remote, parts, length);
+      for (const taken of done) taken();
       this.#link.budget.give(length);
     }
     if (this.#queued <= MAX_QUEUED / 2 && this.#blocked.length > 0) {
@@ -259,6 +291,7 @@ export class SshChannel implements ByteChannel {
     this.#lost = error;
     this.#link.budget.give(this.#queued);
     this.#queued = 0;
+    for (const { taken } of this.#outbound) taken?.();
     this.#outbound = [];
     const blocked = this.#blocked;
     this.#blocked = [];

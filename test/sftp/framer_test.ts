@@ -28,10 +28,34 @@ Deno.test("Framer finds the same packets however the stream is cut", () => {
   }
 });
 
-Deno.test("Framer answers a view of the chunk for a packet that lies in it", () => {
-  const chunk = bytes(new Uint8Array(100));
+Deno.test("Framer answers packets that outlive the chunk", () => {
+  const chunk = bytes(new Uint8Array(100).fill(7));
   const framer = new Framer();
   framer.push(chunk);
   const next = framer.next();
-  assert.ok(next instanceof Uint8Array && next.buffer === chunk.buffer);
+  chunk.fill(0);
+  assert.deepEqual(next, new Uint8Array(100).fill(7));
+});
+
+Deno.test("Framer: of a packet that waits nothing is told before it is taken, of the awaited one all", () => {
+  let taken = 0;
+  const framer = new Framer((count) => taken += count);
+  const stream = join(bytes(new Uint8Array(50)), bytes(new Uint8Array(60)));
+  framer.push(stream.subarray(0, 30));
+  assert.equal(taken, 30);
+  framer.push(stream.subarray(30, 80));
+  assert.equal(taken, 30);
+  framer.next();
+  assert.equal(taken, 80, "with the part of the next one that is there");
+  framer.push(stream.subarray(80));
+  framer.next();
+  assert.equal(taken, stream.length);
+});
+
+Deno.test("Framer says of a bad length once, after the packets before it", () => {
+  const framer = new Framer();
+  framer.push(join(bytes(new Uint8Array(1)), Uint8Array.of(255, 255, 255, 255, 1, 2, 3)));
+  assert.deepEqual(framer.next(), new Uint8Array(1));
+  assert.deepEqual(framer.next(), { badLength: 0xffff_ffff });
+  assert.equal(framer.next(), undefined);
 });

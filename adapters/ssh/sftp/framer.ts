@@ -1,68 +1,93 @@
+import { borrow, type Bytes } from "../memory.ts";
 import { limits } from "./protocol.ts";
 
-const nothing = new Uint8Array(0);
-
 /** What {@linkcode Framer.next} found: a packet, nothing yet, or a length no client may send. */
-export type Framed = Uint8Array | undefined | { readonly badLength: number };
+export type Framed = Bytes | undefined | { readonly badLength: number };
+
+interface Found {
+  readonly packet: Framed;
+  /** Bytes of the stream that are done with when the packet is. */
+  readonly bytes: number;
+}
 
 /**
  * Cuts the byte stream into packets (the part after the length field).
  *
- * A packet that lies in one chunk is a view of that chunk; one that spans
- * several is gathered in a buffer of its own, so that no byte is copied twice.
+ * Each packet is copied once into borrowed memory of its own, and so outlives
+ * the chunk: whoever is done with a large one gives it back.
  */
 export class Framer {
-  #chunk: Uint8Array = nothing;
-  #at = 0;
   #length = 0;
   #lengthBytes = 0;
-  #gathered: Uint8Array | undefined;
+  #packet: Bytes | undefined;
   #filled = 0;
+  #found: Found[] = [];
+  /** Bytes of the unfinished packet that `took` does not know of. */
+  #owed = 0;
+  #broken = false;
 
-  /** Takes the next chunk. The one before must have been used up (`next` answered undefined). */
-  push(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    this.#at = 0;
-  }
+  /** `took` learns of every byte that went into a packet that was taken, or is the one awaited. */
+  constructor(private readonly took: (bytes: number) => void = () => {}) {}
 
   /** True when the stream stopped in the middle of a packet. */
   get partial(): boolean {
-    return this.#lengthBytes > 0 || this.#gathered !== undefined;
+    return this.#lengthBytes > 0;
   }
 
+  /** Takes the next chunk, all of it. */
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length && !this.#broken;) {
+      const packet = this.#packet;
+      if (packet) {
+        const take = Math.min(packet.length - this.#filled, chunk.length - at);
+        packet.set(
+          take === chunk.length ? chunk : chunk.subarray(at, at + take),
+          this.#filled,
+        );
+        at += take;
+        this.#owed += take;
+        this.#filled += take;
+        if (this.#filled === packet.length) this.#done(packet);
+      } else {
+        this.#length = ((this.#length << 8) | chunk[at++]!) >>> 0;
+        this.#owed++;
+        if (++this.#lengthBytes === 4) this.#begin();
+      }
+    }
+    this.#settle();
+  }
+
+  /** The next packet, which is the caller's from now on. */
   next(): Framed {
-    if (this.#gathered) return this.#gather(this.#gathered);
-    while (this.#lengthBytes < 4) {
-      if (this.#at === this.#chunk.length) return this.#empty();
-      this.#length = ((this.#length << 8) | this.#chunk[this.#at++]!) >>> 0;
-      this.#lengthBytes++;
-    }
+    const found = this.#found.shift();
+    if (found === undefined) return undefined;
+    this.took(found.bytes);
+    this.#settle();
+    return found.packet;
+  }
+
+  #begin(): void {
     const length = this.#length;
-    if (length === 0 || length > limits.packet) return { badLength: length };
-    if (this.#chunk.length - this.#at >= length) {
-      const found = this.#chunk.subarray(this.#at, this.#at += length);
-      this.#length = this.#lengthBytes = 0;
-      return found;
+    if (length === 0 || length > limits.packet) {
+      this.#broken = true;
+      this.#found.push({ packet: { badLength: length }, bytes: 0 });
+    } else {
+      this.#packet = borrow(length);
+      this.#filled = 0;
     }
-    this.#filled = 0;
-    return this.#gather(this.#gathered = new Uint8Array(length));
   }
 
-  #gather(into: Uint8Array): Framed {
-    const take = Math.min(into.length - this.#filled, this.#chunk.length - this.#at);
-    into.set(this.#chunk.subarray(this.#at, this.#at + take), this.#filled);
-    this.#at += take;
-    this.#filled += take;
-    if (this.#filled < into.length) return this.#empty();
-    this.#gathered = undefined;
+  #done(packet: Bytes): void {
+    this.#packet = undefined;
     this.#length = this.#lengthBytes = 0;
-    return into;
+    this.#found.push({ packet, bytes: this.#owed });
+    this.#owed = 0;
   }
 
-  #empty(): undefined {
-    // Lets go of the chunk: an idle session must not hold 32 KiB.
-    this.#chunk = nothing;
-    this.#at = 0;
-    return undefined;
+  /** A packet may be longer than the window: the one that is waited for must not stop for want of it. */
+  #settle(): void {
+    if (this.#found.length > 0 || this.#owed === 0) return;
+    this.took(this.#owed);
+    this.#owed = 0;
   }
 }

@@ -1,4 +1,5 @@
 import type { ByteChannel } from "../byte_channel.ts";
+import { giveBack } from "../memory.ts";
 import type { Budget } from "./budget.ts";
 import { putU32 } from "./encoder.ts";
 import { code, limits, packet } from "./protocol.ts";
@@ -6,6 +7,11 @@ import { code, limits, packet } from "./protocol.ts";
 const success = new TextEncoder().encode("Success");
 const okLength = 4 + 1 + 4 + 4 + 4 + success.length + 4;
 const nothing = new Uint8Array(0);
+
+interface Ready {
+  readonly bytes: Uint8Array;
+  readonly borrowed: Uint8Array | undefined;
+}
 
 /**
  * Sends replies, a batch at a time.
@@ -15,7 +21,7 @@ const nothing = new Uint8Array(0);
  * without a copy. Every byte stays in the budget until the channel took it.
  */
 export class Output {
-  #queue: Uint8Array[] = [];
+  #queue: Ready[] = [];
   #slab: Uint8Array = nothing;
   #start = 0;
   #end = 0;
@@ -32,17 +38,18 @@ export class Output {
     private readonly onLost: () => void,
   ) {}
 
-  /** Queues one whole packet. The caller must not touch `bytes` afterwards. */
-  send(bytes: Uint8Array): void {
+  /** Queues one whole packet, which must stay as it is; `borrowed` is given back when it was taken. */
+  send(bytes: Uint8Array, borrowed?: Uint8Array): void {
     if (this.#lost) return;
     this.#count(bytes.length);
     if (bytes.length <= limits.smallReply) {
       this.#room(bytes.length);
       this.#slab.set(bytes, this.#end);
       this.#end += bytes.length;
+      if (borrowed) giveBack(borrowed);
     } else {
       this.#seal();
-      this.#queue.push(bytes);
+      this.#queue.push({ bytes, borrowed });
     }
     this.#kick();
   }
@@ -100,7 +107,7 @@ export class Output {
 
   #seal(): void {
     if (this.#end === this.#start) return;
-    this.#queue.push(this.#slab.subarray(this.#start, this.#end));
+    this.#queue.push({ bytes: this.#slab.subarray(this.#start, this.#end), borrowed: undefined });
     this.#start = this.#end;
   }
 
@@ -131,8 +138,9 @@ export class Output {
         let bytes = 0;
         // All at once, so that the channel can fill its packets across replies.
         const written = batch.map((each) => {
-          bytes += each.length;
-          return this.channel.write(each);
+          bytes += each.bytes.length;
+          const { borrowed } = each;
+          return this.channel.write(each.bytes, borrowed && (() => giveBack(borrowed)));
         });
         await Promise.all(written);
         if (!this.#lost) this.#uncount(bytes);

@@ -64,10 +64,10 @@ export class Session {
     this.#answered(cost);
   }
 
-  /** Answers with a whole packet. */
-  reply(bytes: Uint8Array, cost: number): void {
+  /** Answers with a whole packet; `borrowed` is given back when it is sent. */
+  reply(bytes: Uint8Array, cost: number, borrowed?: Uint8Array): void {
     if (this.ended) return;
-    this.output.send(bytes);
+    this.output.send(bytes, borrowed);
     this.#answered(cost);
   }
 

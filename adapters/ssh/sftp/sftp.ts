@@ -5,7 +5,7 @@ import type { Engine } from "../engine.ts";
 import { Body } from "./body.ts";
 import { byType } from "./dispatch.ts";
 import { versionPacket } from "./extensions.ts";
-import { Framer } from "./framer.ts";
+import { Input } from "./input.ts";
 import { code, packet } from "./protocol.ts";
 import { Session } from "./session.ts";
 
@@ -37,7 +37,7 @@ export const serveSftp: Engine = (channel, context) =>
   });
 
 const pump = async (channel: ByteChannel, session: Session): Promise<number | undefined> => {
-  const framer = new Framer();
+  const input = new Input(channel);
   const body = new Body();
   const breach = (why: string): undefined => {
     session.end();
@@ -45,12 +45,11 @@ const pump = async (channel: ByteChannel, session: Session): Promise<number | un
   };
   let started = false;
   while (!session.ended) {
-    const next = framer.next();
+    const next = input.next();
     if (next === undefined) {
-      const chunk = await received(channel);
-      if (chunk === "lost") return void session.end();
-      if (chunk === undefined) return finish(session);
-      framer.push(chunk);
+      const state = await input.more();
+      if (state === "lost") return void session.end();
+      if (state === "ended") return finish(session);
     } else if (!(next instanceof Uint8Array)) {
       return breach(`packet of ${next.badLength} bytes`);
     } else if (started) {
@@ -84,6 +83,3 @@ const finish = async (session: Session): Promise<number | undefined> => {
   session.end();
   return 0;
 };
-
-const received = (channel: ByteChannel): Promise<Uint8Array | undefined | "lost"> =>
-  channel.read().catch(() => "lost" as const);

@@ -1,3 +1,4 @@
+import { borrow, giveBack } from "../memory.ts";
 import { Encoder, putU32 } from "./encoder.ts";
 import type { OpenFile } from "./handles.ts";
 import { code, limits, packet } from "./protocol.ts";
@@ -8,7 +9,8 @@ import type { Handler } from "./table.ts";
 const dataHeader = 4 + 1 + 4 + 4;
 
 /**
- * READ (section 6.4). Hot path: no Effect, and the reply is read into the packet that is sent.
+ * READ (section 6.4). Hot path: no Effect, and the reply is read into the packet that is sent,
+ * in borrowed memory.
  * The length is clamped, beyond 2^53 there is only end of file (SECURITY 6 item 16).
  */
 export const read: Handler = (session, id, body) => {
@@ -41,20 +43,27 @@ const startRead = async (
 ): Promise<void> => {
   const place = file.reads.enter();
   let answer: () => void;
+  const bytes = borrow(dataHeader + want);
   try {
-    const bytes = new Uint8Array(dataHeader + want);
     const count = await file.handle.read(offset, bytes.subarray(dataHeader));
     const used = dataHeader + count;
     putU32(bytes, 0, used - 4);
     bytes[4] = packet.data;
     putU32(bytes, 5, id);
     putU32(bytes, 9, count);
-    // A view keeps the whole buffer alive: a short one is worth a copy.
-    const data = used < bytes.length / 2 ? bytes.slice(0, used) : bytes.subarray(0, used);
-    answer = count === 0
-      ? () => session.status(id, code.eof, "End of file", cost)
-      : () => session.reply(data, cost);
+    if (count === 0) {
+      giveBack(bytes);
+      answer = () => session.status(id, code.eof, "End of file", cost);
+    } else if (used < bytes.length / 2) {
+      // A view keeps the whole buffer busy: a short one is worth a copy.
+      const data = bytes.slice(0, used);
+      giveBack(bytes);
+      answer = () => session.reply(data, cost);
+    } else {
+      answer = () => session.reply(bytes.subarray(0, used), cost, bytes);
+    }
   } catch (error) {
+    giveBack(bytes);
     answer = () => session.failed(id, error, cost);
   }
   file.reads.leave(place, () => {
@@ -77,17 +86,13 @@ export const write: Handler = (session, id, body) => {
   const file = session.file(id, handle);
   if (!file) return;
   const { cost } = session;
-  // A few bytes must not keep the whole chunk that they came in alive.
-  const chunk = payload.length < smallPayload ? payload.slice() : payload;
-  if (file.turns.tryWrite(offset, end)) startWrite(session, file, id, offset, chunk, cost);
+  if (file.turns.tryWrite(offset, end)) startWrite(session, file, id, offset, payload, cost);
   else {
     file.turns.wait("write", offset, end, () => {
-      startWrite(session, file, id, offset, chunk, cost);
+      startWrite(session, file, id, offset, payload, cost);
     });
   }
 };
-
-const smallPayload = 2048;
 
 const startWrite = async (
   session: Session,
@@ -103,6 +108,7 @@ const startWrite = async (
   } catch (error) {
     session.failed(id, error, cost);
   } finally {
+    giveBack(chunk);
     file.turns.leaveWrite();
   }
 };
