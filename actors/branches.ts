@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, type Scope } from "effect";
+import { Array, Context, Effect, Layer, type Scope } from "effect";
 import { Config } from "../src/config/config.ts";
 import type { SessionInfo } from "../src/model/session.ts";
 import {
@@ -19,14 +19,16 @@ export class Branches extends Context.Tag("sluice/Branches")<Branches, {
   readonly handlers: Effect.Effect<Handlers, never, Scope.Scope>;
   /** Lists, kicks and drains the sessions behind `peer` too, until the scope closes. */
   readonly join: (peer: Peer) => Effect.Effect<void, never, Scope.Scope>;
+  /** Asks all that have joined; what one that goes away meanwhile would have said is left out. */
+  readonly askAll: <A>(method: string) => Effect.Effect<ReadonlyArray<A>>;
 }>() {}
 
 /** The registry of a main thread that serves nobody itself: all sessions are in the workers. */
 export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Layer.effectContext(
   Effect.map(Config, (settings) => {
     const seats = new Seats(capsOf(settings));
-    const workers = new Set<Sessions>();
-    const all = overAll(workers);
+    const peers = new Set<Peer>();
+    const all = overAll(peers);
     const refused = new Refused({ refusal: "draining" });
     return Context.make(
       Registry,
@@ -42,13 +44,18 @@ export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Laye
         handlers: seatHandlers(seats),
         join: (peer) =>
           Effect.asVoid(Effect.acquireRelease(
-            Effect.sync(() => {
-              const sessions = remoteSessions(peer);
-              workers.add(sessions);
-              return sessions;
-            }),
-            (sessions) => Effect.sync(() => workers.delete(sessions)),
+            Effect.sync(() => peers.add(peer)),
+            () => Effect.sync(() => peers.delete(peer)),
           )),
+        askAll: <A>(method: string) =>
+          Effect.map(
+            Effect.suspend(() =>
+              Effect.forEach([...peers], (peer) => Effect.option(peer.ask<A>(method)), {
+                concurrency: "unbounded",
+              })
+            ),
+            Array.getSomes,
+          ),
       }),
     ));
   }),
@@ -91,9 +98,11 @@ const remoteSessions = (peer: Peer): Sessions => {
   };
 };
 
-const overAll = (workers: ReadonlySet<Sessions>): Sessions => {
+const overAll = (peers: ReadonlySet<Peer>): Sessions => {
   const each = <A>(ask: (sessions: Sessions) => Effect.Effect<A>) =>
-    Effect.suspend(() => Effect.forEach([...workers], ask, { concurrency: "unbounded" }));
+    Effect.suspend(() =>
+      Effect.forEach([...peers].map(remoteSessions), ask, { concurrency: "unbounded" })
+    );
   return {
     list: Effect.map(each((sessions) => sessions.list), (lists) => lists.flat()),
     kick: (id, why) =>

@@ -16,15 +16,21 @@ export interface WorkersOptions<E> {
   /** Starts the thread of a worker. It calls `worker.hello`, then sends `worker.here`, then hears. */
   readonly spawn: (index: number) => Worker;
   /**
-   * What the worker may ask, once the services behind are ready: the thread
-   * starts in the meantime. What the scope gives back is given back when the
-   * worker has gone.
+   * Runs before each start of a worker, once the services behind are ready; the
+   * thread loads in the meantime. What the scope gives back is given back when
+   * the worker has gone.
    */
-  readonly handlers: (index: number) => Effect.Effect<Handlers, never, Scope.Scope>;
-  /** What the worker learns first. */
-  readonly greeting: (index: number) => Effect.Effect<unknown>;
+  readonly prepare: (index: number) => Effect.Effect<Prepared, never, Scope.Scope>;
   /** Makes it serve; its failure at the first start is the failure of the whole. */
   readonly begin: (index: number, peer: Peer) => Effect.Effect<void, E | PeerGone, Scope.Scope>;
+}
+
+/** What one life of a worker starts with. */
+export interface Prepared {
+  /** What the worker may ask. */
+  readonly handlers: Handlers;
+  /** What it learns first. Plain data and shared memory. */
+  readonly greeting: unknown;
 }
 
 export interface Workers<E> {
@@ -81,15 +87,16 @@ const life = <E>(
     const died = yield* Deferred.make<never, Error>();
     const worker = yield* thread(() => options.spawn(index), died);
     const here = yield* Deferred.make<void>();
-    const ready = yield* Deferred.make<void>();
+    const greeting = yield* Deferred.make<unknown>();
     const handlers: Record<string, Handlers[string]> = {
-      "worker.hello": () => Effect.andThen(Deferred.await(ready), options.greeting(index)),
+      "worker.hello": () => Deferred.await(greeting),
       "worker.here": () => Deferred.succeed(here, undefined),
     };
     const peer = yield* openPeer(worker, handlers);
     const work = Effect.gen(function* () {
-      Object.assign(handlers, yield* Scope.extend(options.handlers(index), held));
-      yield* Deferred.succeed(ready, undefined);
+      const prepared = yield* Scope.extend(options.prepare(index), held);
+      Object.assign(handlers, prepared.handlers);
+      yield* Deferred.succeed(greeting, prepared.greeting);
       yield* Deferred.await(here);
       // Before the thread is ended: an orderly end, for as long as it is able to.
       yield* Effect.addFinalizer(() =>

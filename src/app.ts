@@ -1,5 +1,4 @@
 import { Cause, Deferred, Effect, Layer, Scope } from "effect";
-import { hubRegistry } from "../actors/branches.ts";
 import { Registry } from "../actors/registry.ts";
 import { reaper } from "../actors/reaper.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
@@ -52,9 +51,6 @@ const wholeLayer = (settings: Settings) =>
     Layer.provideMerge(filesLayer(settings)),
   );
 
-/** The main thread of a server whose clients are served by workers. */
-const hubLayer = (settings: Settings) => Layer.provideMerge(hubRegistry, filesLayer(settings));
-
 /** Bound addresses by protocol, once every listener accepts. */
 export interface Ready {
   readonly listeners: Readonly<Record<string, ReadonlyArray<string>>>;
@@ -92,16 +88,16 @@ export const serve = (settings: Settings, options: ServeOptions) =>
       const here = Effect.map(serveProtocols, (listeners) => ({ listeners, alive: () => true }));
       return yield* Effect.provide(Effect.scoped(run(settings, options, here)), services);
     }
-    // Threads start while the catalog is opened, and end before it is closed.
+    // Threads load while the catalog is opened, and end before it is closed.
     const threads = yield* Effect.acquireRelease(
       Scope.make(),
       (scope, exit) => Scope.close(scope, exit),
     );
     const crew = yield* Scope.extend(startCrew(count), threads);
-    const services = yield* Layer.build(hubLayer(settings));
+    const services = yield* Layer.build(Layer.provideMerge(crew.layer, catalogLayer(settings)));
     const there = Effect.andThen(
       Effect.addFinalizer((exit) => Scope.close(threads, exit)),
-      crew.serve(settings),
+      crew.serve,
     );
     return yield* Effect.provide(Effect.scoped(run(settings, options, there)), services);
   }));

@@ -1,24 +1,30 @@
 import { Cause, Effect, Exit, Layer, Scope } from "effect";
 import { OwnSessions, sessionHandlers, workerRegistry } from "../actors/branches.ts";
 import { PortSharing } from "../actors/listener.ts";
-import { remoteServices } from "../actors/remote_services.ts";
+import { journalLayer } from "../actors/journal.ts";
+import { remoteAccounts } from "../actors/remote_accounts.ts";
+import { remoteSink } from "../actors/remote_journal.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
+import { intentLog } from "../adapters/intents/layer.ts";
 import { layer as totp } from "../adapters/otp/totp.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
+import { Journal } from "./events/journal.ts";
 import { endThread, watchEscapes } from "./escapes.ts";
 import { armAlike } from "./failpoint.ts";
 import { logLayer, nameThread } from "./log.ts";
 import { identityLayer, serveProtocols } from "./serving.ts";
 import { vfsFactory } from "./vfs/factory.ts";
-import { quotaAccounts } from "./vfs/quota_accounts.ts";
-import type { Greeting } from "./worker_greeting.ts";
+import { Participant } from "./vfs/participant.ts";
+import { sharedQuota } from "./vfs/quota_accounts.ts";
+import { type Greeting, partOf } from "./worker_greeting.ts";
 
 /** All that serves clients, over what the main thread keeps. */
-const services = ({ settings }: Greeting) =>
+const services = ({ settings, participant }: Greeting) =>
   Layer.mergeAll(identityLayer, vfsFactory, workerRegistry).pipe(
-    Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages, totp)),
-    Layer.provideMerge(remoteServices),
+    Layer.provideMerge(Layer.mergeAll(sharedQuota, localStorages, totp, journalLayer)),
+    Layer.provideMerge(Layer.mergeAll(remoteAccounts, remoteSink, intentLog(partOf(participant)))),
+    Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );
 
@@ -38,7 +44,10 @@ const work = (greeting: Greeting) =>
       (scope, exit) => Scope.close(scope, exit),
     );
     const begin = Effect.gen(function* () {
-      Object.assign(handlers, sessionHandlers(yield* OwnSessions));
+      const journal = yield* Journal;
+      Object.assign(handlers, sessionHandlers(yield* OwnSessions), {
+        "journal.flush": () => journal.flush,
+      });
       return yield* Effect.provideService(serveProtocols, PortSharing, true);
     }).pipe(
       Effect.provide(Layer.provide(services(greeting), Layer.succeed(Hub, hub))),

@@ -1,0 +1,80 @@
+import { Effect, Layer } from "effect";
+import { Users } from "../src/catalog/catalog.ts";
+import type { CatalogError } from "../src/errors.ts";
+import { Passwords } from "../src/identity/passwords.ts";
+import { Accounts, type Owner, type Place } from "../src/vfs/account_book.ts";
+import type { Usage } from "../src/vfs/quota.ts";
+import { type Handlers, Hub } from "./rpc.ts";
+
+/** What workers ask of users, password hashes and quota accounts. */
+export const accountHandlers: Effect.Effect<Handlers, never, Users | Passwords | Accounts> = Effect
+  .gen(function* () {
+    const users = yield* Users;
+    const passwords = yield* Passwords;
+    const accounts = yield* Accounts;
+    return {
+      "users.find": users.find,
+      "users.list": users.list,
+      "users.setPasswordHash": users.setPasswordHash,
+      "users.touchLastLogin": users.touchLastLogin,
+      "users.touchFirst": users.touchFirst,
+      "users.useTotpStep": users.useTotpStep,
+      "users.setUsage": users.setUsage,
+      "passwords.hash": passwords.hash,
+      "passwords.verify": passwords.verify,
+      "passwords.waste": passwords.waste,
+      "accounts.open": accounts.open,
+      "accounts.set": accounts.set,
+      "accounts.setCounted": accounts.setCounted,
+    };
+  });
+
+const notHere = (what: string) => () => Effect.dieMessage(`${what} is the main thread's`);
+
+const users = Layer.effect(
+  Users,
+  Effect.map(Hub, (hub) =>
+    Users.of({
+      find: (name) => hub.call("users.find", name),
+      list: (page) => hub.call("users.list", page),
+      add: notHere("users.add"),
+      update: notHere("users.update"),
+      remove: notHere("users.remove"),
+      setPasswordHash: (...args) => hub.call("users.setPasswordHash", ...args),
+      touchLastLogin: (name) => hub.call("users.touchLastLogin", name),
+      touchFirst: (...args) => hub.call("users.touchFirst", ...args),
+      useTotpStep: (...args) => hub.call("users.useTotpStep", ...args),
+      setTotp: notHere("users.setTotp"),
+      setUsage: (...args) => hub.call("users.setUsage", ...args),
+    })),
+);
+
+const passwords = Layer.effect(
+  Passwords,
+  Effect.map(Hub, (hub) =>
+    Passwords.of({
+      hash: (plain) => hub.call("passwords.hash", plain),
+      verify: (...args) => hub.call("passwords.verify", ...args),
+      waste: (plain) => hub.call("passwords.waste", plain),
+      // Asked when a user is stored, which only the main thread does.
+      recognises: () => false,
+    })),
+);
+
+const accounts = Layer.effect(
+  Accounts,
+  Effect.map(Hub, (hub) =>
+    Accounts.of({
+      open: (owner: Owner) => hub.call<Place>("accounts.open", owner),
+      set: (username: string, usage: Usage) =>
+        hub.call<void, CatalogError>("accounts.set", username, usage),
+      setCounted: (...args) => hub.call<boolean, CatalogError>("accounts.setCounted", ...args),
+    })),
+);
+
+/** In a worker: users, password hashes and quota accounts of the main thread. */
+export const remoteAccounts: Layer.Layer<Users | Passwords | Accounts, never, Hub> = Layer.mergeAll(
+  users,
+  passwords,
+  accounts,
+);
