@@ -19,7 +19,7 @@ import {
   type Rule,
 } from "./policy.ts";
 import type { Quota, Usage } from "./quota.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Elsewhere, Uploads } from "./uploads.ts";
 import type { TransferObserver } from "./vfs.ts";
 
 /** What all sessions of the process share. */
@@ -29,6 +29,7 @@ export interface Services {
   readonly journal: typeof Journal.Service;
   readonly users: typeof Users.Service;
   readonly uploads: Uploads;
+  readonly elsewhere: typeof Elsewhere.Service;
   readonly locks: PathLocks;
 }
 

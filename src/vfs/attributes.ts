@@ -55,6 +55,11 @@ export const setAttributes = (
       upload.remember(rest);
       return;
     }
+    if (access.services.uploads.perhapsElsewhere(storage.identity, key)) {
+      const { elsewhere } = access.services;
+      const given = { ...rest, ...(size === undefined ? {} : { size }) };
+      if (yield* elsewhere.setAttributes(storage.identity, key, given)) return;
+    }
     yield* entryAt(access, path, follow);
     if (size !== undefined) yield* truncate(access, path, size);
     if (Object.keys(rest).length > 0) yield* storage.setAttributes(key, rest, { follow });

@@ -16,17 +16,18 @@ import { PathLocks } from "./locks.ts";
 import { available, list, readlink, realpath, stat } from "./look.ts";
 import { Mounts } from "./mounts.ts";
 import { open } from "./open.ts";
+import { Participant } from "./participant.ts";
 import { Quota } from "./quota.ts";
 import { removeTree } from "./remove_tree.ts";
 import { rename } from "./rename.ts";
-import { Uploads } from "./uploads.ts";
+import { Elsewhere, LiveUploads } from "./uploads.ts";
 import { type TransferObserver, type Vfs, VfsFactory } from "./vfs.ts";
 
-/** The VFS over the process's storages; uploads in progress and path locks are shared by all sessions. */
-export const vfsFactory: Layer.Layer<
+/** The VFS over the process's storages; uploads in progress and path locks are shared by the sessions of all threads. */
+export const sharedVfsFactory: Layer.Layer<
   VfsFactory,
   never,
-  Config | Storages | Quota | Journal | Users
+  Config | Storages | Quota | Journal | Users | Participant | LiveUploads | Elsewhere
 > = Layer.effect(
   VfsFactory,
   Effect.gen(function* () {
@@ -36,8 +37,9 @@ export const vfsFactory: Layer.Layer<
       quota: yield* Quota,
       journal: yield* Journal,
       users: yield* Users,
-      uploads: new Uploads(),
-      locks: new PathLocks(),
+      uploads: yield* LiveUploads,
+      elsewhere: yield* Elsewhere,
+      locks: new PathLocks(yield* Participant),
     };
     return VfsFactory.of({
       forSession: (user: User, principal: Principal, observer?: TransferObserver) =>
@@ -51,6 +53,12 @@ export const vfsFactory: Layer.Layer<
         }),
     });
   }),
+);
+
+/** {@linkcode sharedVfsFactory} of a server of one thread. */
+export const vfsFactory = sharedVfsFactory.pipe(
+  Layer.provide(Layer.merge(LiveUploads.layer, Elsewhere.nowhere)),
+  Layer.provide(Participant.alone),
 );
 
 /** The start directory is made at login (BEHAVIOUR USER-32, AUTH-19). */

@@ -3,6 +3,8 @@ import { FsError } from "../errors.ts";
 import type { Entry } from "../model/entry.ts";
 import { child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
+import type { Spot } from "./mounts.ts";
+import { shown } from "./uploads.ts";
 import type { Available } from "./vfs.ts";
 
 const TB = 1024 ** 4;
@@ -27,8 +29,26 @@ export const entryAt = (
     const found = yield* Effect.either(follow ? storage.stat(key) : storage.lstat(key));
     const stored = Either.isRight(found) ? found.right : undefined;
     if (Either.isLeft(found) && found.left.reason !== "NotFound") return yield* found.left;
-    const entry = access.services.uploads.overlay(storage.identity, key, stored);
+    const { uploads, elsewhere } = access.services;
+    if (
+      stored?.kind !== "dir" && uploads.perhapsElsewhere(storage.identity, key) &&
+      !uploads.latest(storage.identity, key)
+    ) {
+      const seen = yield* elsewhere.latest(storage.identity, key);
+      if (seen) return shown(key, stored, seen);
+    }
+    const entry = uploads.overlay(storage.identity, key, stored);
     return entry ?? (yield* access.fail("NotFound", "stat", path));
+  });
+
+/** Whether an upload of any thread is under way strictly below. In one step where no other thread is near. */
+export const uploadBelow = (access: Access, { storage, key }: Spot): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const { uploads, elsewhere } = access.services;
+    if (uploads.below(storage.identity, key)) return Effect.succeed(true);
+    return uploads.perhapsElsewhere(storage.identity, key)
+      ? elsewhere.below(storage.identity, key)
+      : Effect.succeed(false);
   });
 
 /** As {@linkcode entryAt}, undefined when there is nothing. */

@@ -88,13 +88,9 @@ const openToWrite = (
       direct: common.upload_mode === 0,
       ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
     });
-    const handle = new UploadHandle(access, path, {
-      options,
-      mode,
-      existing,
-      lease,
-      writer,
-      scope,
+    const handle = yield* Effect.try({
+      try: () => new UploadHandle(access, path, { options, mode, existing, lease, writer, scope }),
+      catch: (error) => error as FsError,
     });
     yield* Effect.addFinalizer(() => handle.leave());
     return handle;

@@ -22,9 +22,9 @@ const head = { seed: 0, tag: 1, lastLife: 2, living: 8 } as const;
 
 /** Stripes of paths; two paths that share one by chance wait for each other, which costs time only. */
 export const stripes = 65536;
-/** Files written in place at a time, and the words that one takes. */
+/** Files written in place at a time, and the bytes that one takes. */
 export const inPlaceSlots = 16384;
-export const inPlaceBytes = (participants: number): number => 48 + 8 * Math.ceil(participants / 2);
+export const inPlaceBytes = (participants: number): number => 32 + 8 * Math.ceil(participants / 2);
 
 /** Makes the memory; pages that are never used cost nothing. */
 export const shareMemory = (participants: number): SharedMemory => {

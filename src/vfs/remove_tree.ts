@@ -3,6 +3,7 @@ import type { FsError } from "../errors.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { remove, rmdir } from "./change.ts";
+import { uploadBelow } from "./look.ts";
 import { walk } from "./walk.ts";
 
 /**
@@ -22,7 +23,7 @@ export const removeTree = (access: Access, path: VPath): Effect.Effect<void, FsE
     const entry = yield* storage.lstat(key);
     if (entry.kind !== "dir") return yield* remove(access, path);
     yield* access.check("rmdir", path);
-    if (access.services.uploads.below(storage.identity, key)) {
+    if (yield* uploadBelow(access, access.at(path))) {
       return yield* access.fail("Locked", "remove", path, "an upload is under way there");
     }
     yield* walk(access, path, {

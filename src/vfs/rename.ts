@@ -2,7 +2,7 @@ import { Effect } from "effect";
 import type { FsError } from "../errors.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
-import { entryIfAny, nested } from "./look.ts";
+import { entryIfAny, nested, uploadBelow } from "./look.ts";
 import type { Operation } from "./policy.ts";
 import { walk } from "./walk.ts";
 
@@ -58,10 +58,12 @@ export const rename = (
         { kind: "move", key: target.key, from: source.key },
         usage,
         // Asked in the same breath as the rename: an upload may have begun while the journal wrote.
-        Effect.suspend(() =>
-          uploads.below(storage.identity, source.key)
-            ? access.fail("Locked", "rename", from, "an upload is under way there")
-            : storage.rename(source.key, target.key, options)
+        Effect.flatMap(
+          uploadBelow(access, source),
+          (busy) =>
+            busy
+              ? access.fail("Locked", "rename", from, "an upload is under way there")
+              : storage.rename(source.key, target.key, options),
         ),
         () => ({ usage }),
       );

@@ -44,7 +44,6 @@ export class UploadHandle implements Handle {
     readonly parts: UploadParts,
   ) {
     const { storage, key } = access.at(path);
-    this.#watch = access.observer?.begin(path, "upload");
     this.#readable = parts.options.read && access.may("read", path);
     this.#hash = parts.mode === "update" ? undefined : createHash("sha256");
     const inPlace = parts.writer.staged === undefined;
@@ -55,6 +54,7 @@ export class UploadHandle implements Handle {
       truncate: (size) => this.truncate(size),
       remember: (attributes) => this.remember(attributes),
     });
+    this.#watch = access.observer?.begin(path, "upload");
   }
 
   get writer(): Writer {
