@@ -1,4 +1,4 @@
-import { Cause, Deferred, Effect, type Scope } from "effect";
+import { Deferred, Effect, type Exit, type Scope } from "effect";
 import type { ActorBusy } from "../src/errors.ts";
 import { endThread } from "../src/escapes.ts";
 import { Journal } from "../src/events/journal.ts";
@@ -75,6 +75,11 @@ export interface Session {
   readonly id: string;
   /** Runs one control operation, after those before it; ActorBusy when too many wait. */
   readonly control: <A, E>(operation: Effect.Effect<A, E>) => Effect.Effect<A, E | ActorBusy>;
+  /** The same for callbacks: `done` hears once how it ended. */
+  readonly submit: <A, E>(
+    operation: Effect.Effect<A, E>,
+    done: (exit: Exit.Exit<A, E | ActorBusy>) => void,
+  ) => void;
   /** Opens a lane, listed until the scope closes. */
   readonly lane: (
     protocol: Protocol,
@@ -188,18 +193,13 @@ export const openSession = (
             ? Effect.die(new Error("failpoint session.control"))
             : operation;
         }),
-    );
-    yield* Effect.forkScoped(
-      Effect.catchAllCause(
-        actor.join,
-        (cause) =>
-          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.andThen(
-            Effect.logError("session ended by a defect", cause).pipe(
-              Effect.annotateLogs({ session: id, username }),
-            ),
-            end("internal error"),
+      (cause) =>
+        Effect.andThen(
+          Effect.logError("session ended by a defect", cause).pipe(
+            Effect.annotateLogs({ session: id, username }),
           ),
-      ),
+          end("internal error"),
+        ),
     );
 
     const policy = identity.stillAllowed(username).pipe(
@@ -222,6 +222,10 @@ export const openSession = (
       id,
       control: <A, E>(operation: Effect.Effect<A, E>) =>
         actor.ask<A>(operation) as Effect.Effect<A, E | ActorBusy>,
+      submit: <A, E>(
+        operation: Effect.Effect<A, E>,
+        done: (exit: Exit.Exit<A, E | ActorBusy>) => void,
+      ) => actor.tell(operation, (exit) => done(exit as Exit.Exit<A, E | ActorBusy>)),
       lane: (laneProtocol, command) =>
         Effect.acquireRelease(
           Effect.sync(() => {

@@ -7,7 +7,7 @@ import { makeWheel, openSession, type Session, type Wheel } from "../../actors/s
 import { Config, type Settings } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
-import { Identity } from "../../src/identity/identity.ts";
+import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { Protocol } from "../../src/model/session.ts";
 import type { User } from "../../src/model/user.ts";
 import { version } from "../../src/version.ts";
@@ -126,7 +126,13 @@ const serveClient = (
     const bridge = yield* makeBridge;
     const identity = yield* Identity;
     const { ip, seat } = client;
-    const login = yield* identity.begin({ ip, protocol: "SSH", sessionId: `SSH_${seat.id}` });
+    /** Both are let go of once somebody is logged in: a session may idle for days. */
+    let login: Login | undefined = yield* identity.begin({
+      ip,
+      protocol: "SSH",
+      sessionId: `SSH_${seat.id}`,
+    });
+    let auth: Authenticator | undefined;
     let session: Session | undefined;
     let clientVersion = "";
 
@@ -156,11 +162,12 @@ const serveClient = (
           Effect.annotateLogs({ username: user.username, ip, method, session: session.id }),
         );
         connection.loggedIn();
+        login = auth = undefined;
         return true;
       });
     let current: User | undefined;
 
-    const auth = new Authenticator(
+    auth = new Authenticator(
       login,
       {
         send: (payload) => connection.send(payload),
@@ -184,7 +191,7 @@ const serveClient = (
           clientVersion = line.replace(/[^\x20-\x7e]/g, "?");
         },
         negotiated: () => {},
-        auth: (type, fields, payload) => auth.packet(type, fields, payload),
+        auth: (type, fields, payload) => auth?.packet(type, fields, payload),
         channel: () => session?.state() === "ready",
         request: (channel, kind, what, reply) => {
           const engine = kind === "exec"
@@ -210,7 +217,7 @@ const serveClient = (
         },
         activity: () => session?.active(),
         closed: (why) => {
-          auth.close();
+          auth?.close();
           ended(why);
         },
       },
@@ -224,7 +231,7 @@ const serveClient = (
 
     const why = yield* Effect.promise(() => closed);
     if (session) yield* session.end(why);
-    else yield* login.abandoned;
+    else if (login) yield* login.abandoned;
     yield* Effect.logDebug("connection closed").pipe(Effect.annotateLogs({ ip, why }));
   });
 
@@ -290,7 +297,7 @@ const runEngine = (run: Run): Effect.Effect<void, never, VfsFactory> =>
       vfs: vfs.right,
       user: run.user,
       settings: run.settings,
-      control: (operation) => run.bridge.run(session.control(operation)),
+      control: (operation) => new Promise((done) => session.submit(operation, done)),
       disconnect: run.disconnect,
     }));
     yield* channel.close(status);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Effect, Exit, Fiber, Scope, TestClock } from "effect";
+import { Cause, Effect, Exit, Fiber, Scope, TestClock } from "effect";
 import { spawn } from "../../actors/actor.ts";
 import { ActorBusy } from "../../src/errors.ts";
 import { supervise } from "../../actors/supervisor.ts";
@@ -40,6 +40,19 @@ it("closing the scope answers what is still in the mailbox", () =>
     const after = yield* Effect.flip(actor.ask(3));
     assert.ok(after instanceof ActorBusy);
   }));
+it("a defect runs onDefect once, and the end of the scope does not", () =>
+  Effect.gen(function* () {
+    const seen: string[] = [];
+    const note = (cause: Cause.Cause<never>) =>
+      Effect.sync(() => void seen.push(String(Cause.squash(cause))));
+    const actor = yield* spawn("t", 4, (_: number) => Effect.die("bug"), note);
+    yield* Effect.exit(actor.ask(1));
+    yield* Effect.exit(actor.join);
+    assert.deepEqual(seen, ["bug"]);
+    yield* Effect.scoped(spawn("u", 4, (_: number) => Effect.void, note));
+    assert.deepEqual(seen, ["bug"]);
+  }));
+
 it("a defect comes out of join", () =>
   Effect.gen(function* () {
     const actor = yield* spawn("t", 4, (_: number) => Effect.die("bug"));
