@@ -3,7 +3,7 @@ import { Users } from "../catalog/catalog.ts";
 import type { CatalogError } from "../errors.ts";
 import type { User } from "../model/user.ts";
 import { Account, accountBytes } from "./account.ts";
-import { Participant } from "./participant.ts";
+import { Participant } from "../participant.ts";
 import type { Usage } from "./quota.ts";
 
 /** What an account is opened with: the counters fill it if it is new. */

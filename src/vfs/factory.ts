@@ -16,7 +16,7 @@ import { PathLocks } from "./locks.ts";
 import { available, list, readlink, realpath, stat } from "./look.ts";
 import { Mounts } from "./mounts.ts";
 import { open } from "./open.ts";
-import { Participant } from "./participant.ts";
+import { Participant } from "../participant.ts";
 import { Quota } from "./quota.ts";
 import { removeTree } from "./remove_tree.ts";
 import { rename } from "./rename.ts";

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { admit, inPlaceBytes, inPlaceSlots, type Participant, shareMemory } from "./participant.ts";
+import {
+  admit,
+  inPlaceBytes,
+  inPlaceSlots,
+  type Participant,
+  shareMemory,
+} from "../participant.ts";
 
 /** Words of the table: a lock, and how many uploads in place there are. */
 const table = { lock: 0, live: 1, bytes: 64 } as const;

@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import { admit, hashSeed, type Participant, shareMemory, stripeOf } from "./participant.ts";
+import { admit, hashSeed, type Participant, shareMemory, stripeOf } from "../participant.ts";
 
 /** Set in a word while threads other than the holder's may be waiting for it. */
 const WAITED = 1 << 30;

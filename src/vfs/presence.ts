@@ -1,4 +1,4 @@
-import { hashSeed, type Participant, stripes } from "./participant.ts";
+import { hashSeed, type Participant, stripes } from "../participant.ts";
 
 const slash = 0x2f;
 

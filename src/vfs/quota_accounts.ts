@@ -4,7 +4,7 @@ import { FsError } from "../errors.ts";
 import type { User } from "../model/user.ts";
 import { Account } from "./account.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./account_book.ts";
-import { Participant } from "./participant.ts";
+import { Participant } from "../participant.ts";
 import { type Lease, Quota } from "./quota.ts";
 
 const maxScans = 8;

@@ -3,7 +3,7 @@ import { FsError } from "../errors.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
 import { basename, isWithin, type VPath } from "../vpath.ts";
 import { InPlace } from "./in_place.ts";
-import { admit, Participant, shareMemory } from "./participant.ts";
+import { admit, Participant, shareMemory } from "../participant.ts";
 import { Presence } from "./presence.ts";
 
 /** An upload that is not committed yet, as others may see it. */

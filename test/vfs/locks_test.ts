@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Deferred, Effect, Fiber } from "effect";
 import { PathLocks } from "../../src/vfs/locks.ts";
-import { admit, dismiss, stripeOf } from "../../src/vfs/participant.ts";
+import { admit, dismiss, stripeOf } from "../../src/participant.ts";
 import { it, live } from "../harness.ts";
 import { memoryFor, startThread } from "./threads.ts";
 

@@ -3,7 +3,7 @@ import { Deferred, Effect, Fiber, Layer, TestClock } from "effect";
 import { Users } from "../../src/catalog/catalog.ts";
 import { Account } from "../../src/vfs/account.ts";
 import { AccountBook, Accounts, bookedAccounts } from "../../src/vfs/account_book.ts";
-import { admit, dismiss, Participant } from "../../src/vfs/participant.ts";
+import { admit, dismiss, Participant } from "../../src/participant.ts";
 import { Quota } from "../../src/vfs/quota.ts";
 import { quotaAccounts, sharedQuota } from "../../src/vfs/quota_accounts.ts";
 import { it, live } from "../harness.ts";

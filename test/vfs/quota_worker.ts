@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect";
 import type { User } from "../../src/model/user.ts";
 import { Accounts } from "../../src/vfs/account_book.ts";
-import { Participant } from "../../src/vfs/participant.ts";
+import { Participant } from "../../src/participant.ts";
 import { type Lease, Quota } from "../../src/vfs/quota.ts";
 import { sharedQuota } from "../../src/vfs/quota_accounts.ts";
 import type { Errand } from "./threads.ts";

@@ -5,7 +5,7 @@ import {
   type Participant,
   type SharedMemory,
   shareMemory,
-} from "../../src/vfs/participant.ts";
+} from "../../src/participant.ts";
 
 /** What a test tells the worker modules beside this file. */
 export interface Errand {

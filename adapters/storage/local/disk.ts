@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { fault } from "../../../src/failpoint.ts";
-import { stagedName } from "../../../src/storage/staged.ts";
+import { isStagedElsewhere, stagedName } from "../../../src/storage/staged.ts";
 import { dirOf, nameOf, verifyOpen } from "./confine.ts";
 
 /** How a home directory is kept on disk. */
@@ -17,11 +17,11 @@ export interface LocalOptions {
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
-/** Temporary files that a writer of this process still owns, by absolute path. */
+/** Temporary files that a writer of this thread still owns, by absolute path. */
 const live = new Set<string>();
 
-/** Whether a writer of this process is still working on the temporary file. */
-export const isLive = (path: string): boolean => live.has(path);
+/** Whether a writer of this server may still be working on the temporary file. */
+export const isLive = (path: string): boolean => live.has(path) || isStagedElsewhere(nameOf(path));
 
 export const disown = (path: string): void => {
   live.delete(path);
