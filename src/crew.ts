@@ -15,7 +15,7 @@ import { failpoints } from "./failpoint.ts";
 import { prepareHostKeys } from "./serving.ts";
 import { AccountBook, Accounts, bookedAccounts } from "./vfs/account_book.ts";
 import { PathLocks } from "./vfs/locks.ts";
-import { admit, dismiss, Participant, type SharedMemory, shareMemory } from "./vfs/participant.ts";
+import { admit, dismiss, Participant, type SharedMemory, shareMemory } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
 import { recoverPart } from "./vfs/recovery.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";

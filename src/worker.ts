@@ -15,7 +15,7 @@ import { armAlike } from "./failpoint.ts";
 import { logLayer, nameThread } from "./log.ts";
 import { identityLayer, serveProtocols } from "./serving.ts";
 import { vfsFactory } from "./vfs/factory.ts";
-import { Participant } from "./vfs/participant.ts";
+import { Participant } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 

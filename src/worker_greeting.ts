@@ -1,6 +1,6 @@
 import type { Settings } from "./config/config.ts";
 import type { Failpoints } from "./failpoint.ts";
-import type { Participant } from "./vfs/participant.ts";
+import type { Participant } from "./participant.ts";
 
 /** The first answer that a worker gets: all it has to know. Plain data and shared memory. */
 export interface Greeting {
