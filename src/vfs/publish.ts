@@ -18,19 +18,25 @@ export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
   const { access, path, writer } = handle;
   return access.locked(
     [access.at(path)],
-    Effect.gen(function* () {
-      const old = yield* counted(handle);
-      yield* claim(handle, old);
-      yield* promised(() => writer.sync(), "sync", path);
+    Effect.flatMap(counted(handle), (old) => {
+      if (!claim(handle, old)) {
+        return access.fail("QuotaExceeded", "write", path, "disk quota exceeded");
+      }
+      // The data goes to the disk while the intention does; both are there before the name.
+      const synced = writer.sync();
+      synced.catch(() => {});
       const { checksum } = handle;
-      yield* journalled(handle, old, writer.size, () => writer.commit(handle.pending), {
-        status: 1,
-        ...(checksum === undefined ? {} : { checksum }),
-      });
-      yield* access.touchFirst("first_upload");
+      const facts = checksum === undefined ? published : { status: 1, checksum } as const;
+      const commit = () => synced.then(() => writer.commit(handle.pending));
+      return Effect.andThen(
+        journalled(handle, old, writer.size, commit, facts),
+        access.touchFirst("first_upload"),
+      );
     }),
   );
 };
+
+const published: Partial<NewEvent> = { status: 1 };
 
 /**
  * Ends an upload that was not committed: discards it, or keeps what was
@@ -71,13 +77,10 @@ const counted = (handle: UploadHandle): Effect.Effect<number | undefined, FsErro
   );
 };
 
-/** Takes more quota if the file that was to be replaced has become smaller, or is gone. */
-const claim = (handle: UploadHandle, old: number | undefined): Effect.Effect<void, FsError> => {
-  const { writer, parts, access, path } = handle;
+/** Takes more quota if the file that was to be replaced has become smaller, or is gone; false when it does not fit. */
+const claim = ({ writer, parts }: UploadHandle, old: number | undefined): boolean => {
   const missing = Math.max(0, (parts.existing?.size ?? 0) - (old ?? 0));
-  return parts.lease.grow(writer.size + missing)
-    ? Effect.void
-    : access.fail("QuotaExceeded", "write", path, "disk quota exceeded");
+  return parts.lease.grow(writer.size + missing);
 };
 
 const journalled = (
@@ -99,12 +102,17 @@ const journalled = (
     access.event("upload", path, { ...facts, file_size: size }),
     staged === undefined ? { kind: "extend", key } : { kind: "publish", key, staged },
     change(size),
-    Effect.gen(function* () {
-      if (fault("publish.before_commit", path) === "kill") endProcess();
-      const entry = yield* promised(commit, "close", path);
-      if (fault("publish.after_commit", path) === "kill") endProcess();
-      return entry;
-    }),
+    promised(
+      () => {
+        if (fault("publish.before_commit", path) === "kill") endProcess();
+        return commit().then((entry) => {
+          if (fault("publish.after_commit", path) === "kill") endProcess();
+          return entry;
+        });
+      },
+      "close",
+      path,
+    ),
     (entry) => ({
       facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
       usage: change(entry.size),

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { fault } from "../../../src/failpoint.ts";
+import { FlushPace } from "../../../src/flush_pace.ts";
 
 /** Largest piece that is read or written without giving other sessions a turn. */
 const piece = 256 * 1024;
@@ -52,28 +53,59 @@ export const syncFile = (fd: number, subject: string): Promise<void> =>
     fs.fsync(fd, (cause) => cause ? reject(cause) : resolve());
   });
 
+const pace = new FlushPace();
+
+/** A directory that was opened for a flush. */
+export interface OpenDirectory {
+  /** Flushes on the event loop where the disk is fast and nobody else waits. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
 /**
  * Opens a directory for a flush that comes later: whoever changes a name takes
  * this first, so that a lack of descriptors is met before the change, not after.
  */
-export const openDirectory = (path: string): { sync(): Promise<void>; close(): void } => {
+export const openDirectory = (path: string): OpenDirectory => {
   const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   return {
-    sync: () =>
-      new Promise((resolve, reject) => fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())),
+    sync: () => {
+      if (pace.mayBlock()) {
+        try {
+          pace.block(() => fs.fsyncSync(fd));
+          return done;
+        } catch (cause) {
+          return Promise.reject(cause);
+        }
+      }
+      return new Promise((resolve, reject) =>
+        fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())
+      );
+    },
     close: () => fs.closeSync(fd),
   };
 };
 
-/** Flushes a directory, so that a name made in it survives a power cut. */
-export const syncDirectory = async (path: string): Promise<void> => {
-  const directory = openDirectory(path);
+const done = Promise.resolve();
+
+/** Does `change`, which makes, moves or removes names in `directories`, and flushes those. */
+export const flushing = async <A>(
+  directories: ReadonlyArray<string>,
+  change: () => A,
+): Promise<A> => {
+  const open: OpenDirectory[] = [];
   try {
-    await directory.sync();
+    for (const path of new Set(directories)) open.push(openDirectory(path));
+    const result = change();
+    for (const directory of open) await directory.sync();
+    return result;
   } finally {
-    directory.close();
+    for (const directory of open) directory.close();
   }
 };
+
+/** Flushes a directory, so that a name made in it survives a power cut. */
+export const syncDirectory = (path: string): Promise<void> => flushing([path], () => {});
 
 /** Copies `[from, to)` of one file to the same place in another; answers where the source ended. */
 export const copyRange = async (

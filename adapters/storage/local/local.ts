@@ -9,7 +9,7 @@ import { dirOf, keyOf, locate, nameOf, type Place, verifyOpen } from "./confine.
 import { closeQuietly, dress, type LocalOptions, openToRead } from "./disk.ts";
 import { entryOf, entryOfOpen } from "./entry.ts";
 import { codeOf, toFsError } from "./errors.ts";
-import { readAt, syncDirectory } from "./io.ts";
+import { flushing, readAt } from "./io.ts";
 import { list, sweepDirectory, sweepTree } from "./list.ts";
 import { openWriter } from "./open_writer.ts";
 
@@ -46,9 +46,10 @@ export const local = (options: LocalOptions): Storage => {
   };
   const named = (key: string, info: Deno.FileInfo | undefined): Entry =>
     entryOf(nameOf(key), info as Deno.FileInfo);
-  const flushParent = async (...paths: ReadonlyArray<string>) => {
-    if (!options.fsync) return;
-    for (const dir of new Set(paths.map(dirOf))) await syncDirectory(dir);
+  /** Does `change` to names of `paths`, flushed before it counts as done. */
+  const durably = async (paths: ReadonlyArray<string>, change: () => void): Promise<void> => {
+    if (options.fsync) await flushing(paths.map(dirOf), change);
+    else change();
   };
 
   return {
@@ -64,9 +65,10 @@ export const local = (options: LocalOptions): Storage => {
       settled("mkdir", key, async () => {
         const { path, info } = locate(root, key, "mkdir", false);
         if (info) throw new FsError({ reason: "AlreadyExists", op: "mkdir", path: key });
-        Deno.mkdirSync(path, { mode: 0o777 });
-        dress(options, path, mode, 0o777);
-        await flushParent(path);
+        await durably([path], () => {
+          Deno.mkdirSync(path, { mode: 0o777 });
+          dress(options, path, mode, 0o777);
+        });
       }),
     remove: (key) =>
       attempt("remove", key, () => {
@@ -92,12 +94,17 @@ export const local = (options: LocalOptions): Storage => {
         }
       }),
     rename: (from, to, { replace }) =>
-      attempt("rename", from, () => renameNow(root, from, to, replace)).pipe(
+      settled("rename", from, async () => {
+        const paths = ready(root, from, to, replace);
+        await durably(paths, () => Deno.renameSync(...paths));
+      }).pipe(
         Effect.catchIf(
           (error) => codeOf(error.cause) === "EXDEV",
-          (error) => moveAcross(options, from, to, error),
+          (error) =>
+            Effect.flatMap(moveAcross(options, from, to, error), (source) =>
+              settled("rename", from, () =>
+                durably([source], () => fs.unlinkSync(source)))),
         ),
-        Effect.flatMap((touched) => settled("rename", from, () => flushParent(...touched))),
       ),
     copy: (from, to) => copyFile(options, from, to),
     setAttributes: (key, attributes, { follow }) =>
@@ -109,8 +116,7 @@ export const local = (options: LocalOptions): Storage => {
         if (target.startsWith("/")) {
           throw new FsError({ reason: "Denied", op: "symlink", path: key });
         }
-        fs.symlinkSync(target, path);
-        await flushParent(path);
+        await durably([path], () => fs.symlinkSync(target, path));
       }),
     readlink: (key) =>
       attempt("readlink", key, () => {
@@ -138,8 +144,7 @@ export const local = (options: LocalOptions): Storage => {
         }
         const target = locate(root, to, "link", false);
         if (target.info) throw new FsError({ reason: "AlreadyExists", op: "link", path: to });
-        Deno.linkSync(source.path, target.path);
-        await flushParent(target.path);
+        await durably([target.path], () => Deno.linkSync(source.path, target.path));
       }),
     realpath: (key) =>
       attempt("realpath", key, () => keyOf(root, locate(root, key, "realpath", true).path)),
@@ -198,8 +203,8 @@ const openReader = (root: string, key: string): Effect.Effect<Reader, FsError, S
     };
   }));
 
-/** Answers the paths whose directories changed. Nothing can come between the check and the rename. */
-const renameNow = (root: string, from: string, to: string, replace: boolean): string[] => {
+/** Checks a rename; answers both paths. Nothing can come between this and a rename in the same turn. */
+const ready = (root: string, from: string, to: string, replace: boolean): [string, string] => {
   const source = locate(root, from, "rename", false);
   if (!source.info) throw new FsError({ reason: "NotFound", op: "rename", path: from });
   const target = locate(root, to, "rename", false);
@@ -209,7 +214,6 @@ const renameNow = (root: string, from: string, to: string, replace: boolean): st
   if (target.info && source.info.isDirectory) {
     throw new FsError({ reason: "NotDirectory", op: "rename", path: to });
   }
-  Deno.renameSync(source.path, target.path);
   return [source.path, target.path];
 };
 
@@ -235,19 +239,21 @@ const copyFile = (
     });
   }));
 
-/** Another volume is mounted inside the home: a file is copied whole and then removed (BEHAVIOUR LOC-04). */
+/**
+ * Another volume is mounted inside the home: a file is copied whole, then to be
+ * removed (BEHAVIOUR LOC-04). Answers the path to remove.
+ */
 const moveAcross = (
   options: LocalOptions,
   from: string,
   to: string,
   error: FsError,
-): Effect.Effect<string[], FsError> =>
+): Effect.Effect<string, FsError> =>
   Effect.gen(function* () {
     const attempt = <A>(step: () => A) =>
       Effect.try({ try: step, catch: toFsError("rename", from) });
     const source = yield* attempt(() => locate(options.root, from, "rename", false));
     if (!source.info?.isFile) return yield* error;
     yield* copyFile(options, from, to);
-    yield* attempt(() => fs.unlinkSync(source.path));
-    return [source.path];
+    return source.path;
   });

@@ -17,7 +17,7 @@ import {
 } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
-import { copyRange, openDirectory, readAt, syncFile, writeAt } from "./io.ts";
+import { copyRange, flushing, readAt, syncFile, writeAt } from "./io.ts";
 
 /** What a staged upload is about to become. */
 export interface Target {
@@ -48,10 +48,13 @@ export class StagedWriter implements Writer {
   /** End of the bytes that arrived without a gap from 0: what a cut upload may keep. */
   #inOrder = 0;
   #dirty = true;
+  /** A flush under way of everything that was written so far. */
+  #early: Promise<void> | undefined;
   #failed: FsError | undefined;
   #done = false;
   /** Writes wait for one another only while old content is being copied. */
   #turn: Promise<unknown> = Promise.resolve();
+  #turns = 0;
 
   constructor(options: LocalOptions, target: Target, build: boolean) {
     this.#options = options;
@@ -109,6 +112,7 @@ export class StagedWriter implements Writer {
         this.#high = size;
         this.#inOrder = Math.min(this.#inOrder, size);
         this.#dirty = true;
+        this.#early = undefined;
       }));
   }
 
@@ -129,20 +133,22 @@ export class StagedWriter implements Writer {
   }
 
   keepPartial(): Promise<Entry> {
-    return this.#guard("commit", async () => {
-      if (this.#target.info || peek(this.#target.path)) {
-        throw new FsError({
-          reason: "Conflict",
-          op: "commit",
-          path: this.#target.key,
-          detail: "a part is not kept over an existing file",
-        });
-      }
-      fs.ftruncateSync(this.#temp.fd, this.#inOrder);
-      this.#high = this.#inOrder;
-      this.#dirty = true;
-      return await this.#publish(true);
-    });
+    return this.#guard("commit", () =>
+      this.#inTurn(() => {
+        if (this.#target.info || peek(this.#target.path)) {
+          throw new FsError({
+            reason: "Conflict",
+            op: "commit",
+            path: this.#target.key,
+            detail: "a part is not kept over an existing file",
+          });
+        }
+        fs.ftruncateSync(this.#temp.fd, this.#inOrder);
+        this.#high = this.#inOrder;
+        this.#dirty = true;
+        this.#early = undefined;
+        return this.#publish(true);
+      }));
   }
 
   /** Runs when the scope closes. */
@@ -160,6 +166,21 @@ export class StagedWriter implements Writer {
     if (end > this.#high) this.#high = end;
     if (offset <= this.#inOrder && end > this.#inOrder) this.#inOrder = end;
     this.#dirty = true;
+    this.#early = undefined;
+    if (chunk.length < wholeFile && end === chunk.length && this.#base === undefined) {
+      this.#startFlush();
+    }
+  }
+
+  /**
+   * Flushes a small first write at once, since it is most likely all there is:
+   * by the time the client has heard of it and closes, the disk is done.
+   */
+  #startFlush(): void {
+    if (!this.#options.fsync) return;
+    this.#early = syncFile(this.#temp.fd, this.#target.key);
+    // Told by whoever waits for the flush that counts.
+    this.#early.catch(() => {});
   }
 
   /** Copies old bytes so that the temporary file is right up to `end`. */
@@ -178,6 +199,7 @@ export class StagedWriter implements Writer {
     }
     this.#high = to;
     this.#dirty = true;
+    this.#early = undefined;
   }
 
   async #readBoth(base: number, offset: number, into: Uint8Array): Promise<number> {
@@ -194,29 +216,34 @@ export class StagedWriter implements Writer {
 
   async #flush(): Promise<void> {
     if (!this.#options.fsync || !this.#dirty) return;
-    await syncFile(this.#temp.fd, this.#target.key);
+    // What is written from here on is for the next flush.
     this.#dirty = false;
+    await (this.#early ?? syncFile(this.#temp.fd, this.#target.key));
   }
 
   async #publish(exclusive: boolean, attributes: Attributes = {}): Promise<Entry> {
     const { fd, path } = this.#temp;
-    applyTo(fd, attributes);
+    const target = this.#target.path;
+    if (applyTo(fd, attributes)) this.#early = undefined;
     await this.#flush();
-    const directory = this.#options.fsync ? openDirectory(dirOf(this.#target.path)) : undefined;
-    try {
-      publish(path, this.#target.path, exclusive);
+    const change = () => {
+      publish(path, target, exclusive);
       this.#done = true;
       disown(path);
-      await directory?.sync();
-    } finally {
-      directory?.close();
-    }
-    return entryOf(nameOf(this.#target.path), Deno.lstatSync(this.#target.path));
+    };
+    if (this.#options.fsync) await flushing([dirOf(target)], change);
+    else change();
+    return entryOf(nameOf(target), Deno.lstatSync(target));
   }
 
+  /** Runs `step` after those before it; at once, and without giving the loop back first, if there is none. */
   #inTurn<A>(step: () => Promise<A>): Promise<A> {
-    const next = this.#turn.then(step);
-    this.#turn = next.catch(() => undefined);
+    const next = this.#turns === 0 ? step() : this.#turn.then(step);
+    this.#turns++;
+    const over = () => {
+      this.#turns--;
+    };
+    this.#turn = next.then(over, over);
     return next;
   }
 
@@ -241,8 +268,11 @@ export class StagedWriter implements Writer {
   }
 }
 
-/** Applies mode, owner and times to an open file. */
-export const applyTo = (fd: number, attributes: Attributes): void => {
+/** A write shorter than what clients send a long file in, in bytes. */
+const wholeFile = 32 * 1024;
+
+/** Applies mode, owner and times to an open file; answers whether there was any. */
+export const applyTo = (fd: number, attributes: Attributes): boolean => {
   const { mode, uid, gid, atime, mtime } = attributes;
   if (uid !== undefined || gid !== undefined) {
     const now = fs.fstatSync(fd);
@@ -253,6 +283,7 @@ export const applyTo = (fd: number, attributes: Attributes): void => {
     const now = fs.fstatSync(fd);
     fs.futimesSync(fd, (atime ?? now.atimeMs) / 1000, (mtime ?? now.mtimeMs) / 1000);
   }
+  return Object.keys(attributes).length > 0;
 };
 
 const modeOf = (info: Deno.FileInfo | undefined): number | undefined =>
