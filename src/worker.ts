@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, Layer, Scope } from "effect";
+import { Cause, Context, Effect, Exit, Layer, Scope } from "effect";
 import { OwnSessions, sessionHandlers, workerRegistry } from "../actors/branches.ts";
 import { PortSharing } from "../actors/listener.ts";
 import { journalLayer } from "../actors/journal.ts";
@@ -44,15 +44,18 @@ const work = (greeting: Greeting) =>
       (scope, exit) => Scope.close(scope, exit),
     );
     const begin = Effect.gen(function* () {
-      const journal = yield* Journal;
-      Object.assign(handlers, sessionHandlers(yield* OwnSessions), {
+      const context = yield* Layer.build(
+        Layer.provide(services(greeting), Layer.succeed(Hub, hub)),
+      );
+      const journal = Context.get(context, Journal);
+      Object.assign(handlers, sessionHandlers(Context.get(context, OwnSessions)), {
         "journal.flush": () => journal.flush,
       });
-      return yield* Effect.provideService(serveProtocols, PortSharing, true);
-    }).pipe(
-      Effect.provide(Layer.provide(services(greeting), Layer.succeed(Hub, hub))),
-      Scope.extend(serving),
-    );
+      return yield* serveProtocols.pipe(
+        Effect.provideService(PortSharing, true),
+        Effect.provide(context),
+      );
+    }).pipe(Scope.extend(serving));
     hub.send("worker.here");
     return yield* Effect.never;
   }).pipe(
