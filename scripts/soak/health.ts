@@ -14,7 +14,7 @@ export interface Sample {
 }
 
 /** Asks the running server who is connected, on its control socket. */
-const sessionsOf = (dataDir: string): Promise<number> =>
+export const sessionsOf = (dataDir: string): Promise<ReadonlyArray<unknown>> =>
   new Promise((resolve, reject) => {
     const asked = request({ socketPath: `${dataDir}/control.sock`, path: "/v1/sessions" }, (r) => {
       let text = "";
@@ -22,7 +22,7 @@ const sessionsOf = (dataDir: string): Promise<number> =>
       r.on("data", (part: string) => text += part);
       r.on("end", () => {
         try {
-          resolve((JSON.parse(text) as unknown[]).length);
+          resolve(JSON.parse(text));
         } catch (error) {
           reject(error);
         }
@@ -37,7 +37,7 @@ export const look = async (world: World, began: number): Promise<Sample> => ({
   seconds: (performance.now() - began) / 1000,
   rss: world.server.rss,
   descriptors: world.server.descriptors,
-  sessions: await sessionsOf(world.server.dataDir),
+  sessions: (await sessionsOf(world.server.dataDir)).length,
   staged: (await leftovers(`${world.server.dataDir}/users`)).length,
 });
 

@@ -9,6 +9,7 @@ import {
   look,
   rssTolerance,
   type Sample,
+  sessionsOf,
   type Tolerance,
 } from "./health.ts";
 import { loads } from "./loads.ts";
@@ -123,7 +124,9 @@ const judgeEnd = async (world: World, before: Sample, options: Options): Promise
   await eventually("all is quiet", quiet, 30).catch(() => {});
   const end = await look(world, began);
   say(`when all clients had left: ${showSample(end)}; before: ${before.descriptors} descriptors`);
-  if (end.sessions > 0) bad.push(`${end.sessions} sessions were left`);
+  for (const session of await sessionsOf(world.server.dataDir)) {
+    bad.push(`a session was left: ${JSON.stringify(session)}`);
+  }
   if (end.staged > 0) bad.push(`${end.staged} staged files were left`);
   if (end.descriptors > before.descriptors + descriptorTolerance.amount) {
     bad.push(`${end.descriptors - before.descriptors} descriptors were left`);
