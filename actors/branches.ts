@@ -20,7 +20,10 @@ export class Branches extends Context.Tag("sluice/Branches")<Branches, {
   /** Lists, kicks and drains the sessions behind `peer` too, until the scope closes. */
   readonly join: (peer: Peer) => Effect.Effect<void, never, Scope.Scope>;
   /** Asks all that have joined; what one that goes away meanwhile would have said is left out. */
-  readonly askAll: <A>(method: string) => Effect.Effect<ReadonlyArray<A>>;
+  readonly askAll: <A>(
+    method: string,
+    ...args: ReadonlyArray<unknown>
+  ) => Effect.Effect<ReadonlyArray<A>>;
 }>() {}
 
 /** The registry of a main thread that serves nobody itself: all sessions are in the workers. */
@@ -47,10 +50,10 @@ export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Laye
             Effect.sync(() => peers.add(peer)),
             () => Effect.sync(() => peers.delete(peer)),
           )),
-        askAll: <A>(method: string) =>
+        askAll: <A>(method: string, ...args: ReadonlyArray<unknown>) =>
           Effect.map(
             Effect.suspend(() =>
-              Effect.forEach([...peers], (peer) => Effect.option(peer.ask<A>(method)), {
+              Effect.forEach([...peers], (peer) => Effect.option(peer.ask<A>(method, ...args)), {
                 concurrency: "unbounded",
               })
             ),

@@ -2,16 +2,22 @@ import { Effect, Layer } from "effect";
 import { Users } from "../src/catalog/catalog.ts";
 import type { CatalogError } from "../src/errors.ts";
 import { Passwords } from "../src/identity/passwords.ts";
+import { SecondFactor } from "../src/identity/second_factor.ts";
 import { Accounts, type Owner, type Place } from "../src/vfs/account_book.ts";
 import type { Usage } from "../src/vfs/quota.ts";
 import { type Handlers, Hub } from "./rpc.ts";
 
-/** What workers ask of users, password hashes and quota accounts. */
-export const accountHandlers: Effect.Effect<Handlers, never, Users | Passwords | Accounts> = Effect
+/** What workers ask of users, password hashes, second factors and quota accounts. */
+export const accountHandlers: Effect.Effect<
+  Handlers,
+  never,
+  Users | Passwords | SecondFactor | Accounts
+> = Effect
   .gen(function* () {
     const users = yield* Users;
     const passwords = yield* Passwords;
     const accounts = yield* Accounts;
+    const secondFactor = yield* SecondFactor;
     return {
       "users.find": users.find,
       "users.list": users.list,
@@ -23,6 +29,8 @@ export const accountHandlers: Effect.Effect<Handlers, never, Users | Passwords |
       "passwords.hash": passwords.hash,
       "passwords.verify": passwords.verify,
       "passwords.waste": passwords.waste,
+      // Wrong codes are counted here, over all workers.
+      "secondFactor.refusal": secondFactor.refusal,
       "accounts.open": accounts.open,
       "accounts.set": accounts.set,
       "accounts.setCounted": accounts.setCounted,
@@ -72,9 +80,23 @@ const accounts = Layer.effect(
     })),
 );
 
-/** In a worker: users, password hashes and quota accounts of the main thread. */
-export const remoteAccounts: Layer.Layer<Users | Passwords | Accounts, never, Hub> = Layer.mergeAll(
+const secondFactor = Layer.effect(
+  SecondFactor,
+  Effect.map(Hub, (hub) =>
+    SecondFactor.of({
+      refusal: (user, code) =>
+        hub.call<string | undefined, CatalogError>("secondFactor.refusal", user, code),
+    })),
+);
+
+/** In a worker: users, password hashes, second factors and quota accounts of the main thread. */
+export const remoteAccounts: Layer.Layer<
+  Users | Passwords | SecondFactor | Accounts,
+  never,
+  Hub
+> = Layer.mergeAll(
   users,
   passwords,
+  secondFactor,
   accounts,
 );

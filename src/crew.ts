@@ -3,20 +3,24 @@ import { Branches, hubRegistry } from "../actors/branches.ts";
 import { choosePorts } from "../actors/ports.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
+import { elsewhereHandlers } from "../actors/remote_uploads.ts";
 import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
+import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
-import { Users } from "./catalog/catalog.ts";
 import { Config } from "./config/config.ts";
 import type { ConfigError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
+import { SecondFactor } from "./identity/second_factor.ts";
 import { prepareHostKeys } from "./serving.ts";
-import { AccountBook, Accounts, bookedAccounts } from "./vfs/account_book.ts";
-import { PathLocks } from "./vfs/locks.ts";
-import { admit, dismiss, Participant, type SharedMemory, shareMemory } from "./participant.ts";
+import { stageAs } from "./storage/staged.ts";
+import { AccountBook, bookedAccounts } from "./vfs/account_book.ts";
+import { dismissFrom } from "./vfs/dismissal.ts";
+import { admit, Participant, type SharedMemory, shareMemory } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
+import { reread } from "./vfs/recount.ts";
 import { recoverPart } from "./vfs/recovery.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 
@@ -80,10 +84,19 @@ const hubLayer = (memory: SharedMemory) =>
       return Journal.of({ ...own, flush: Effect.andThen(askAll("journal.flush"), own.flush) });
     }),
   ).pipe(
-    Layer.provideMerge(Layer.mergeAll(sharedQuota, localStorages, hubRegistry)),
+    Layer.provideMerge(Layer.mergeAll(
+      sharedQuota,
+      localStorages,
+      hubRegistry,
+      Layer.provide(SecondFactor.layer, masterKey),
+    )),
     Layer.provideMerge(bookedAccounts),
     Layer.provideMerge(AccountBook.layer),
-    Layer.provideMerge(Layer.sync(Participant, () => admit(memory, 0))),
+    Layer.provideMerge(Layer.sync(Participant, () => {
+      const hub = admit(memory, 0);
+      stageAs(hub);
+      return hub;
+    })),
   );
 
 /** What each life of a worker starts with; its end gives back all that it held. */
@@ -93,9 +106,10 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     const fixed: Handlers = {
       ...(yield* accountHandlers),
       ...(yield* journalHandlers),
+      ...(yield* elsewhereHandlers),
       "worker.escaped": () => Effect.sync(countEscape),
     };
-    const giveBack = yield* giveBackWith(memory);
+    const giveBack = yield* giveBackAll;
     return (index: number): Effect.Effect<Prepared, never, Scope.Scope> =>
       Effect.gen(function* () {
         const participant = yield* Effect.acquireRelease(
@@ -109,33 +123,25 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
   });
 
 /** Settles what a worker had begun, and frees what it held. Its thread is gone by then. */
-const giveBackWith = (memory: SharedMemory) =>
-  Effect.gen(function* () {
-    const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof recoverPart>>>();
-    const book = yield* AccountBook;
-    const accounts = yield* Accounts;
-    const users = yield* Users;
-    const hub = yield* Participant;
-    const locks = new PathLocks(hub);
-    return (gone: typeof Participant.Service) =>
-      Effect.gen(function* () {
-        const recovered = yield* Effect.provide(recoverPart(partOf(gone)), services);
-        if (recovered.settled + recovered.cancelled + recovered.open > 0) {
-          yield* Effect.logInfo({ event: "recovered", ...recovered });
-        }
-        dismiss(memory, gone.index);
-        // Their usage in memory may lack what was settled just now: the catalog has it.
-        for (const name of book.dismiss(gone.index, gone.life)) {
-          const user = yield* users.find(name);
-          if (user) {
-            const { used_quota_size: bytes, used_quota_files: files } = user;
-            yield* accounts.set(name, { bytes, files });
-          }
-        }
-        locks.releaseAll(gone.life);
-      }).pipe(
+const giveBackAll = Effect.gen(function* () {
+  const services = yield* Effect.context<
+    Effect.Effect.Context<ReturnType<typeof recoverPart> | ReturnType<typeof reread>>
+  >();
+  const release = dismissFrom(yield* Participant, yield* AccountBook);
+  const crew = yield* Effect.scope;
+  return (gone: typeof Participant.Service) =>
+    Effect.gen(function* () {
+      // Its paths stay locked until it is known what became of them.
+      yield* recoverPart(partOf(gone)).pipe(
+        Effect.tap((recovered) =>
+          recovered.settled + recovered.cancelled + recovered.open > 0
+            ? Effect.logInfo({ event: "recovered", ...recovered })
+            : Effect.void
+        ),
         Effect.catchAllCause((cause) =>
-          Effect.logError("what a worker held could not all be given back", cause)
+          Effect.logError("the log of a worker could not be recovered", cause)
         ),
       );
-  });
+      yield* Effect.forEach(release(gone), reread, { discard: true }).pipe(Effect.forkIn(crew));
+    }).pipe(Effect.provide(services));
+});

@@ -8,10 +8,13 @@ import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import type { Settings } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
-import { layer as identity } from "./identity/layer.ts";
+import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
-/** Who may log in. The same in a worker and in a server of one thread. */
+/** Who may log in, in a server of one thread. */
 export const identityLayer = Layer.provideMerge(identity, Layer.mergeAll(keyFiles, masterKey));
+
+/** The same in a worker, where neither the master key nor wrong codes are kept. */
+export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
 
 /**
  * Starts every protocol on its bindings, in this thread, until the scope closes.

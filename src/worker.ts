@@ -4,25 +4,29 @@ import { PortSharing } from "../actors/listener.ts";
 import { journalLayer } from "../actors/journal.ts";
 import { remoteAccounts } from "../actors/remote_accounts.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
+import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
-import { layer as totp } from "../adapters/otp/totp.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
 import { Journal } from "./events/journal.ts";
 import { endThread, watchEscapes } from "./escapes.ts";
 import { armAlike } from "./failpoint.ts";
 import { logLayer, nameThread } from "./log.ts";
-import { identityLayer, serveProtocols } from "./serving.ts";
-import { vfsFactory } from "./vfs/factory.ts";
+import { serveProtocols, workerIdentity } from "./serving.ts";
+import { stageAs } from "./storage/staged.ts";
+import { sharedVfsFactory } from "./vfs/factory.ts";
 import { Participant } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
+import { LiveUploads } from "./vfs/uploads.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 
 /** All that serves clients, over what the main thread keeps. */
 const services = ({ settings, participant }: Greeting) =>
-  Layer.mergeAll(identityLayer, vfsFactory, workerRegistry).pipe(
-    Layer.provideMerge(Layer.mergeAll(sharedQuota, localStorages, totp, journalLayer)),
+  Layer.mergeAll(workerIdentity, sharedVfsFactory, workerRegistry).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
+    ),
     Layer.provideMerge(Layer.mergeAll(remoteAccounts, remoteSink, intentLog(partOf(participant)))),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),
@@ -50,6 +54,7 @@ const work = (greeting: Greeting) =>
       const journal = Context.get(context, Journal);
       Object.assign(handlers, sessionHandlers(Context.get(context, OwnSessions)), {
         "journal.flush": () => journal.flush,
+        ...uploadHandlers(Context.get(context, LiveUploads)),
       });
       return yield* serveProtocols.pipe(
         Effect.provideService(PortSharing, true),
@@ -68,9 +73,10 @@ const port = globalThis as unknown as Port;
 const life = openPeer(port, {}).pipe(
   Effect.flatMap((hub) => hub.call<Greeting>("worker.hello")),
   Effect.scoped,
-  Effect.tap(({ index, failpoints }) =>
+  Effect.tap(({ index, failpoints, participant }) =>
     Effect.sync(() => {
       nameThread(index);
+      stageAs(participant);
       armAlike(failpoints);
     })
   ),

@@ -14,11 +14,14 @@ import type { MasterKey } from "./sealed.ts";
 import { SecondFactor } from "./second_factor.ts";
 import type { Totp } from "./totp.ts";
 
-/** Logins against the catalog. Fails when an authority or the revocation list cannot be read. */
-export const layer: Layer.Layer<
+/**
+ * Logins against the catalog, with second factors that all threads count
+ * together. Fails when an authority or the revocation list cannot be read.
+ */
+export const sharedLayer: Layer.Layer<
   Identity,
   ConfigError,
-  Config | Journal | KeyFiles | MasterKey | Passwords | Totp | Users
+  Config | Journal | KeyFiles | Passwords | SecondFactor | Users
 > = Layer.effect(
   Identity,
   Effect.gen(function* () {
@@ -43,4 +46,11 @@ export const layer: Layer.Layer<
         }),
     });
   }),
-).pipe(Layer.provide(SecondFactor.layer));
+);
+
+/** {@linkcode sharedLayer} of a server of one thread. */
+export const layer: Layer.Layer<
+  Identity,
+  ConfigError,
+  Config | Journal | KeyFiles | MasterKey | Passwords | Totp | Users
+> = Layer.provide(sharedLayer, SecondFactor.layer);

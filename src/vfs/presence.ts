@@ -43,7 +43,7 @@ export class Presence {
 
   /** Forgets the uploads of a participant that is gone. */
   dismiss(index: number): void {
-    this.#counts.fill(0, stripes * index, stripes * (index + 1));
+    if (this.#all > 0) this.#counts.fill(0, stripes * index, stripes * (index + 1));
   }
 }
 

@@ -1,4 +1,5 @@
-import { Effect, Stream } from "effect";
+import { Effect, Schedule, Stream } from "effect";
+import { Users } from "../catalog/catalog.ts";
 import { type CatalogError, FsError } from "../errors.ts";
 import { Journal } from "../events/journal.ts";
 import type { User } from "../model/user.ts";
@@ -25,6 +26,37 @@ export const recount = (
     const count = Effect.tap(countBelow(storage, root, 0), () => journal.flush);
     return yield* quota.recount(user, count);
   }));
+
+/**
+ * Takes a user's usage from the catalog again, after a thread died in the middle
+ * of changing files: nobody knows which of them it had counted in memory. Tries
+ * until it succeeds; what others settle meanwhile is not lost.
+ */
+export const reread = (
+  username: string,
+): Effect.Effect<void, never, Quota | Users | Journal> =>
+  Effect.gen(function* () {
+    const quota = yield* Quota;
+    const journal = yield* Journal;
+    const users = yield* Users;
+    const user = yield* users.find(username);
+    if (!user) return;
+    // What was settled in memory is in the row once it is flushed.
+    const stored = Effect.andThen(journal.flush, users.find(username)).pipe(
+      Effect.map((now) => ({
+        bytes: (now ?? user).used_quota_size,
+        files: (now ?? user).used_quota_files,
+      })),
+      Effect.mapError((cause) =>
+        new FsError({ reason: "Unavailable", op: "quota-scan", path: "/", cause })
+      ),
+    );
+    yield* quota.recount(user, stored);
+  }).pipe(
+    Effect.tapError((error) => Effect.logWarning("a usage cannot be read yet", error)),
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.ignore,
+  );
 
 const countBelow = (
   storage: Storage,
