@@ -66,13 +66,12 @@ export const entryIfAny = (
 
 export const list = (access: Access, path: VPath): Stream.Stream<Entry, FsError> => {
   const { storage, key } = access.at(path);
-  return Stream.unwrap(Effect.as(
-    access.check("list", path),
-    Stream.filter(
-      storage.list(key),
-      (entry) => access.patterns.verdict(child(path, entry.name)) !== "hide",
-    ),
-  ));
+  const all = storage.list(key);
+  // Nearly every directory: no pattern judges its names, so none is looked at.
+  const shown = access.patterns.anyBelow(path)
+    ? Stream.filter(all, ({ name }) => access.patterns.verdict(child(path, name)) !== "hide")
+    : all;
+  return Stream.unwrap(Effect.as(access.check("list", path), shown));
 };
 
 /**

@@ -1,13 +1,13 @@
-import { Chunk, Clock, Effect, Option, Scope, Stream } from "effect";
+import { Chunk, Clock, Effect, Fiber, Option, Scope, Stream } from "effect";
 import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import { parent, type VPath } from "../../../src/vpath.ts";
 import { decodeInitial } from "./attrs.ts";
 import { statusPacket } from "./encoder.ts";
 import { inSlot, success } from "./files.ts";
-import type { OpenDirectory } from "./handles.ts";
+import type { OpenDirectory, Piece } from "./handles.ts";
 import { NamesPage } from "./names.ts";
-import { code } from "./protocol.ts";
+import { code, limits } from "./protocol.ts";
 import type { Control, Session } from "./session.ts";
 import type { Handler } from "./table.ts";
 
@@ -28,17 +28,18 @@ export const opendir: Handler = (session, id, body) => {
           kind: "directory",
           scope,
           pull,
-          entries: [],
+          piece: { entries: [], ended: undefined },
           at: 0,
-          ended: undefined,
+          ahead: undefined,
         };
         yield* more(directory);
-        if (directory.ended?.error) return yield* directory.ended.error;
+        const { entries, ended } = directory.piece;
+        if (ended?.error) return yield* ended.error;
         const dots = [
           { ...(yield* folder(session, path)), name: "." },
           { ...(yield* folder(session, parent(path))), name: ".." },
         ];
-        directory.entries = [...dots, ...directory.entries];
+        directory.piece = { entries: [...dots, ...entries], ended };
         return directory;
       })),
   );
@@ -81,38 +82,62 @@ export const rmdir: Handler = (session, id, body) => {
 
 const page = (directory: OpenDirectory, id: number): Control =>
   Effect.gen(function* () {
-    const names = new NamesPage(id, yield* Clock.currentTimeMillis);
+    const expected = directory.piece.entries.length;
+    const names = new NamesPage(id, yield* Clock.currentTimeMillis, expected);
     for (;;) {
-      for (; directory.at < directory.entries.length; directory.at++) {
-        if (!names.add(directory.entries[directory.at]!)) return names.finish();
+      const { entries, ended } = directory.piece;
+      for (; directory.at < entries.length; directory.at++) {
+        if (names.add(entries[directory.at]!)) continue;
+        yield* readAhead(directory);
+        return names.finish();
       }
-      if (directory.ended) break;
+      if (ended) break;
       yield* more(directory);
     }
     if (names.count > 0) return names.finish();
     // A listing that broke off must not look like a whole one.
-    if (directory.ended.error) return yield* directory.ended.error;
+    const { ended } = directory.piece;
+    if (ended?.error) return yield* ended.error;
     return statusPacket(id, code.eof, "End of file");
   });
 
-/** Pulls the next chunk of the listing, or notes its end. */
+/** Goes on to the next piece of the listing. */
 const more = (directory: OpenDirectory): Effect.Effect<void> =>
-  Effect.matchEffect(directory.pull, {
-    onFailure: (end: Option.Option<FsError>) =>
-      Effect.sync(() => {
-        directory.entries = [];
-        directory.at = 0;
-        directory.ended = Option.match(end, {
-          onNone: () => ({}),
-          onSome: (error) => ({ error }),
-        });
-      }),
-    onSuccess: (chunk) =>
-      Effect.sync(() => {
-        directory.entries = Chunk.toReadonlyArray(chunk);
-        directory.at = 0;
-      }),
+  Effect.map(
+    Effect.suspend(() => directory.ahead ? Fiber.join(directory.ahead) : pulled(directory)),
+    (piece) => {
+      directory.ahead = undefined;
+      directory.piece = piece;
+      directory.at = 0;
+    },
+  );
+
+const pulled = (directory: OpenDirectory): Effect.Effect<Piece> =>
+  Effect.match(directory.pull, {
+    onFailure: (end: Option.Option<FsError>): Piece => ({
+      entries: [],
+      ended: Option.match(end, { onNone: () => ({}), onSome: (error) => ({ error }) }),
+    }),
+    onSuccess: (chunk) => ({ entries: Chunk.toReadonlyArray(chunk), ended: undefined }),
   });
+
+/** Fetches the next piece while the client takes in the reply, if what is left will not fill another. */
+const readAhead = (directory: OpenDirectory): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { entries, ended } = directory.piece;
+    if (directory.ahead || ended || entries.length - directory.at >= limits.namesPerReply) {
+      return Effect.void;
+    }
+    return Effect.andThen(afterReply, pulled(directory)).pipe(
+      Effect.forkIn(directory.scope),
+      Effect.map((fiber) => {
+        directory.ahead = fiber;
+      }),
+    );
+  });
+
+/** The reply is on its way before the thread is taken for the next one. */
+const afterReply = Effect.promise<void>(() => new Promise((resolve) => setImmediate(resolve)));
 
 /** What `.` and `..` show; plain when the user may not ask. */
 const folder = (session: Session, path: VPath): Effect.Effect<Entry> =>

@@ -1,5 +1,5 @@
 import { Effect, Exit, Scope } from "effect";
-import type { Chunk, Option } from "effect";
+import type { Chunk, Fiber, Option } from "effect";
 import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Handle } from "../../../src/vfs/vfs.ts";
@@ -18,15 +18,22 @@ export interface OpenFile {
   readonly scope: Scope.CloseableScope;
 }
 
+/** One piece of a listing. */
+export interface Piece {
+  readonly entries: ReadonlyArray<Entry>;
+  /** Set by the end of the listing; with an error, every later READDIR answers it. */
+  readonly ended: { readonly error?: FsError } | undefined;
+}
+
 /** An open directory: what was pulled from its listing and not sent yet. */
 export interface OpenDirectory {
   readonly kind: "directory";
   readonly scope: Scope.CloseableScope;
   readonly pull: Effect.Effect<Chunk.Chunk<Entry>, Option.Option<FsError>>;
-  entries: ReadonlyArray<Entry>;
+  piece: Piece;
   at: number;
-  /** Set by the end of the listing; with an error, every later READDIR answers it. */
-  ended: { readonly error?: FsError } | undefined;
+  /** Fetches the piece after this one. */
+  ahead: Fiber.RuntimeFiber<Piece> | undefined;
 }
 
 export type Opened = OpenFile | OpenDirectory;

@@ -9,6 +9,17 @@ const types = { file: "-", dir: "d", symlink: "l", other: "?" } as const;
 /** `drwxr-xr-x` of an entry, with the setuid, setgid and sticky marks. */
 export const modeText = (entry: Entry): string => {
   const mode = fullMode(entry);
+  const known = modes.get(mode);
+  if (known !== undefined) return known;
+  const text = spell(entry, mode);
+  modes.set(mode, text);
+  return text;
+};
+
+/** At most 4 kinds with 4096 modes. */
+const modes = new Map<number, string>();
+
+const spell = (entry: Entry, mode: number): string => {
   const triple = (shift: number, special: number, mark: string) => {
     const bits = mode >> shift;
     const run = bits & 1;
@@ -19,12 +30,22 @@ export const modeText = (entry: Entry): string => {
     triple(0, 0o1000, "t");
 };
 
+/** Files written together show the same minute, so the last answer mostly serves again. */
 const dateText = (time: number, now: number): string => {
+  const minute = Math.floor(time / 60_000);
+  const recent = time <= now && now - time < halfYear;
+  if (minute === last.minute && recent === last.recent) return last.text;
+  last = { minute, recent, text: spellDate(time, recent) };
+  return last.text;
+};
+
+let last = { minute: NaN, recent: false, text: "" };
+
+const spellDate = (time: number, recent: boolean): string => {
   const date = new Date(time);
   if (Number.isNaN(date.getTime())) return "Jan  1  1970";
   const two = (n: number) => String(n).padStart(2, "0");
   const day = `${months[date.getUTCMonth()]} ${String(date.getUTCDate()).padStart(2)}`;
-  const recent = time <= now && now - time < halfYear;
   return recent
     ? `${day} ${two(date.getUTCHours())}:${two(date.getUTCMinutes())}`
     : `${day}  ${date.getUTCFullYear()}`;

@@ -11,6 +11,8 @@ export const pathPacket = (id: number, path: string): Uint8Array =>
 
 /** Bytes in front of the entries: length, type, id and count. */
 const header = 13;
+/** An entry with a name of some 20 bytes. */
+const usualBytes = 128;
 /** Name and longname with their lengths, and the largest ATTRS. */
 const entryBytes = (name: string): number => 4 + name.length * 3 + 4 + 96 + name.length * 12 + 32;
 
@@ -22,8 +24,10 @@ export class NamesPage {
   #encoder: Encoder;
   #count = 0;
 
-  constructor(id: number, private readonly now: number) {
-    this.#encoder = new Encoder(packet.name, id, 4096).u32(0);
+  /** `expected`: entries that are at hand, for the size of the packet. */
+  constructor(id: number, private readonly now: number, expected: number) {
+    const capacity = Math.min(4096 + expected * usualBytes, limits.namesReply + 1024);
+    this.#encoder = new Encoder(packet.name, id, capacity).u32(0);
   }
 
   get count(): number {

@@ -7,7 +7,8 @@ import { isLive } from "./disk.ts";
 import { entryOf, isSpeakable } from "./entry.ts";
 import { toFsError } from "./errors.ts";
 
-const batch = 512;
+/** As many as one reply of SFTP holds; about 1.5 ms of system calls. */
+const batch = 256;
 
 /** Entries of one directory, a batch at a time; other sessions get a turn between batches. */
 export const list = (root: string, key: string): Stream.Stream<Entry, FsError> =>
