@@ -136,7 +136,7 @@ export class SshChannel implements ByteChannel {
     if (!this.started) return this.#refill(data.length);
     if (this.#sink) return this.#sink(data);
     // The memory is the connection's, for its next packets.
-    const own = data.slice();
+    const own = new Uint8Array(data);
     const reader = this.#reader;
     if (reader) {
       this.#reader = undefined;

@@ -4,6 +4,7 @@ import { Budget, HIGH, LOW } from "./budget.ts";
 import { MAX_DATA, SshChannel } from "./channel.ts";
 import { type HostKey, type Negotiated, type Transport, transport } from "./patches.ts";
 import { RekeyPolicy } from "./rekey.ts";
+import { Sender } from "./sender.ts";
 import { Fields, Malformed, Message, packet, Reason } from "./wire.ts";
 
 /** Window of the first channel; further ones share as much again, so that input stays bounded. */
@@ -13,8 +14,6 @@ const MAX_EARLY_BYTES = 1024 * 1024;
 const MAX_EARLY_PACKETS = 2000;
 /** Milliseconds that a client has to finish a key exchange after login. */
 const EXCHANGE_TIMEOUT = 60_000;
-/** Encrypted output is given to the socket in pieces of about this size. */
-const FLUSH = 256 * 1024;
 
 export interface ConnectionOptions {
   readonly ident: string;
@@ -75,12 +74,8 @@ export class Connection {
   #serviceAccepted = false;
   #noMoreSessions = false;
   #early = { bytes: 0, packets: 0 };
-  #out: Buffer[] = [];
-  #outBytes = 0;
-  #flushing = false;
+  readonly #sender: Sender;
   #held = 0;
-  /** Bytes that the socket has and has not sent. */
-  #sending = 0;
   #paused = false;
   #banner: string;
   #exchangeSince: number;
@@ -99,12 +94,23 @@ export class Connection {
     this.lastPacket = now;
     this.#exchangeSince = now;
     this.#rekey = new RekeyPolicy(options.rekeyBytes, options.rekeySeconds, now);
+    this.#sender = new Sender(socket, this.budget, () => this.#resume());
     this.#transport = transport({
       ident: options.ident,
       hostKeys: options.hostKeys,
       algorithms: options.algorithms,
       signatureAlgorithms: options.signatureAlgorithms,
-      onWrite: (data) => this.#queue(data),
+      sender: {
+        put: (data) => {
+          this.#sender.put(data);
+          this.#moved(data.length);
+        },
+        room: (length) => this.#sender.room(length),
+        made: (length) => {
+          this.#sender.made(length);
+          this.#moved(length);
+        },
+      },
       onIdent: (line) => events.ident(line),
       onHandshake: (negotiated) => this.#handshaken(negotiated),
       onKexInit: () => {
@@ -117,7 +123,7 @@ export class Connection {
     });
     this.#transport.start();
     socket.open({
-      data: (chunk) => this.#data(Buffer.from(chunk)),
+      data: (chunk) => this.#data(chunk),
       end: () => this.#end("the client went away"),
       closed: (error) => this.#end(error ? `socket: ${error.message}` : "the connection was lost"),
     });
@@ -180,18 +186,19 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #data(chunk: Buffer): void {
+  #data(chunk: Uint8Array<ArrayBuffer>): void {
     if (this.#state === "closed") return;
     if (this.#state !== "exchange") return this.#feed(chunk);
+    const kept = chunk.slice();
     this.#socket.pause();
     this.#options.handshakes(() => {
       if (this.#state === "closed") return;
-      this.#feed(chunk);
+      this.#feed(kept);
       if (!this.#paused) this.#socket.resume();
     });
   }
 
-  #feed(chunk: Buffer): void {
+  #feed(chunk: Uint8Array<ArrayBuffer>): void {
     try {
       if (this.#state !== "ready") {
         this.#early.bytes += chunk.length;
@@ -374,35 +381,8 @@ export class Connection {
     this.budget.take(bytes);
   }
 
-  #queue(data: Buffer): void {
-    this.#out.push(data);
-    this.#outBytes += data.length;
-    this.budget.take(data.length);
-    this.#rekey.count(data.length);
-    if (this.#outBytes >= FLUSH) return this.#flush();
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#outBytes === 0) return;
-    const bytes = this.#outBytes;
-    const whole = this.#out.length === 1 && this.#out[0]
-      ? this.#out[0]
-      : Buffer.concat(this.#out, bytes);
-    this.#out = [];
-    this.#outBytes = 0;
-    if (!this.#socket.writable) return this.budget.give(bytes);
-    this.#sending += bytes;
-    this.#socket.write(whole, () => {
-      this.#sending -= bytes;
-      this.budget.give(bytes);
-      this.#resume();
-    });
+  #moved(bytes: number): void {
+    this.#rekey.count(bytes);
     // Answers that nobody waits for (window adjusts, failures) must not pile up either.
     if (!this.#paused && this.budget.bytes > 2 * HIGH && this.#state !== "closed") {
       this.#paused = true;
@@ -412,7 +392,7 @@ export class Connection {
 
   #resume(): void {
     // What a channel queues for want of window does not count: only reading brings the window.
-    if (!this.#paused || this.#sending >= LOW || this.#state === "closed") return;
+    if (!this.#paused || this.#sender.sending >= LOW || this.#state === "closed") return;
     this.#paused = false;
     this.#socket.resume();
   }
@@ -420,7 +400,7 @@ export class Connection {
   #end(why: string): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#flush();
+    this.#sender.flush();
     this.#transport.destroy();
     const error = new Error(why);
     this.budget.lose(error);

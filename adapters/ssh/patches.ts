@@ -5,6 +5,8 @@ import handlers from "ssh2/lib/protocol/handlers.js";
 import kex from "ssh2/lib/protocol/kex.js";
 import Protocol from "ssh2/lib/protocol/Protocol.js";
 import { sendPacket } from "ssh2/lib/protocol/utils.js";
+import { PacketCipher, PacketDecipher } from "./ciphers/packets.ts";
+import { writeUint32 } from "./ciphers/port.ts";
 import { Fields, Message, packet } from "./wire.ts";
 
 /**
@@ -28,8 +30,8 @@ import { Fields, Message, packet } from "./wire.ts";
 export interface Transport {
   /** Sends our identification line. */
   readonly start: () => void;
-  /** Takes bytes from the socket. Throws on a broken packet: end the connection then. */
-  readonly feed: (chunk: Buffer) => void;
+  /** Takes bytes from the socket, which it overwrites. Throws on a broken packet: end the connection then. */
+  readonly feed: (chunk: Uint8Array<ArrayBuffer>) => void;
   /** Sends one packet; during a key exchange it waits in a queue. */
   readonly send: (payload: Uint8Array) => void;
   /** Sends one CHANNEL_DATA made of `parts`, `length` bytes in all, copied once. */
@@ -44,6 +46,13 @@ export interface Transport {
   readonly sessionId: Buffer;
   /** Sequence number of the packet that is being handled. */
   readonly sequence: number;
+}
+
+/** Takes what is to be sent, in order: copies of what ssh2 made, and packets that are made in place. */
+export interface Outgoing {
+  put(data: Uint8Array): void;
+  room(length: number): { readonly memory: Uint8Array<ArrayBuffer>; readonly at: number };
+  made(length: number): void;
 }
 
 /** A host key as ssh2's key exchange wants it (kex.js 636 and 760). */
@@ -66,13 +75,14 @@ export interface TransportOptions {
   };
   /** Announced as `server-sig-algs` (RFC 8308 section 3.1). */
   readonly signatureAlgorithms: ReadonlyArray<string>;
-  readonly onWrite: (data: Buffer) => void;
+  /** Where output goes. */
+  readonly sender: Outgoing;
   readonly onIdent: (software: string) => void;
   /** After each finished key exchange; everything that waited was sent. */
   readonly onHandshake: (negotiated: Negotiated) => void;
   /** A KEXINIT of the client, before it is answered. */
   readonly onKexInit: () => void;
-  /** One packet after the first key exchange. */
+  /** One packet after the first key exchange; a payload from 80 on is good only during the call. */
   readonly onPacket: (type: number, payload: Buffer) => void;
   readonly onError: (error: Error) => void;
 }
@@ -106,6 +116,7 @@ interface Internals {
     /** After the exchange a closure around the shared secret. */
     finish?: unknown;
   };
+  _cipher: object;
   _decipher: { inSeqno: number } | undefined;
   _packetRW: {
     write: {
@@ -170,7 +181,7 @@ export const transport = (options: TransportOptions): Transport => {
     messageHandlers: {
       DISCONNECT: () => options.onError(new Error("the client disconnected")),
     },
-    onWrite: options.onWrite,
+    onWrite: (data: Buffer) => options.sender.put(data),
     onHeader: (header: { versions: { software: string }; identRaw: string }) =>
       options.onIdent(header.identRaw),
     onHandshakeComplete: options.onHandshake,
@@ -200,8 +211,21 @@ export const transport = (options: TransportOptions): Transport => {
     set: (value: boolean) => void (skip = value),
   });
 
+  /** Makes a packet where it will be sent from; false during a key exchange, when packets wait. */
+  const inPlace = (length: number, fill: (memory: Uint8Array, at: number) => void): boolean => {
+    const cipher = proto._cipher;
+    if (proto._kexinit !== undefined || !(cipher instanceof PacketCipher)) return false;
+    const size = cipher.sizeOf(length);
+    const { memory, at } = options.sender.room(size);
+    fill(memory, at + 5);
+    cipher.sealAt(memory, at, length);
+    options.sender.made(size);
+    return true;
+  };
+
   const raw = (payload: Uint8Array, force: boolean) => {
     if (dead) return;
+    if (!force && inPlace(payload.length, (memory, at) => memory.set(payload, at))) return;
     const writer = proto._packetRW.write;
     const at = force ? writer.allocStartKEX : writer.allocStart;
     const whole = writer.alloc(payload.length, force);
@@ -256,22 +280,30 @@ export const transport = (options: TransportOptions): Transport => {
   return {
     start: () => proto.start?.(),
     feed: (chunk) => {
-      if (!dead) proto.parse(chunk, 0, chunk.length);
+      if (dead) return;
+      // ssh2's own deciphers may hand on, or keep, parts of what they are given.
+      const mine = proto._decipher instanceof PacketDecipher
+        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+        : Buffer.from(chunk);
+      proto.parse(mine, 0, mine.length);
     },
     send: (payload) => raw(payload, false),
     sendData: (channel, parts, length) => {
       if (dead) return;
+      const fill = (memory: Uint8Array, at: number) => {
+        memory[at] = Message.ChannelData;
+        writeUint32(memory, at + 1, channel);
+        writeUint32(memory, at + 5, length);
+        at += 9;
+        for (const part of parts) {
+          memory.set(part, at);
+          at += part.length;
+        }
+      };
+      if (inPlace(9 + length, fill)) return;
       const writer = proto._packetRW.write;
-      let at = writer.allocStart;
       const whole = writer.alloc(9 + length);
-      whole[at] = Message.ChannelData;
-      whole.writeUInt32BE(channel, at + 1);
-      whole.writeUInt32BE(length, at + 5);
-      at += 9;
-      for (const part of parts) {
-        whole.set(part, at);
-        at += part.length;
-      }
+      fill(whole, writer.allocStart);
       sendRaw(proto, writer.finalize(whole));
     },
     disconnect: (reason, why) => {

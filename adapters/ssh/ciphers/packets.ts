@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { randomFillSync } from "node:crypto";
+import { borrow, giveBack } from "../memory.ts";
 import {
   type Bytes,
   type Opener,
@@ -7,6 +8,7 @@ import {
   possibleLength,
   type Sealer,
   type Shape,
+  writeUint32,
 } from "./port.ts";
 
 /** Largest packet that is read, length and tag included (ssh2's crypto.js, MAX_PACKET_SIZE). */
@@ -70,6 +72,25 @@ export class PacketCipher {
     return packet;
   }
 
+  /** Bytes of a packet with `payloadLength` bytes in it, padding and tag included. */
+  sizeOf(payloadLength: number): number {
+    const { shape } = this.#sealer;
+    return 5 + payloadLength + paddingFor(shape, payloadLength) + shape.overhead;
+  }
+
+  /**
+   * Seals where it is going to be sent from: the payload lies at `at + 5`, and there is room for
+   * `sizeOf(payloadLength)` bytes. Does not call `onWrite`.
+   */
+  sealAt(memory: Bytes, at: number, payloadLength: number): void {
+    const { shape } = this.#sealer;
+    const padding = paddingFor(shape, payloadLength);
+    writeUint32(memory, at, 1 + payloadLength + padding);
+    memory[at + 4] = padding;
+    pad(memory, at + 5 + payloadLength, padding);
+    this.#sealer.seal(memory, at, 5 + payloadLength + padding);
+  }
+
   encrypt(packet: Buffer<ArrayBuffer>): void {
     if (this.#freed) return;
     const { overhead } = this.#sealer.shape;
@@ -94,10 +115,8 @@ export class PacketCipher {
  *
  * What the payloads given to `_onPayload` are:
  * - message numbers below 80 (transport, key exchange, login): copies, to be kept at will;
- * - from 80 on: views. Of the chunk, which was decrypted in place, if the packet lay in it whole;
- *   else of memory that was allocated for this packet alone. A view may be kept for as long as
- *   nobody writes to the chunk: who reuses chunks must not do so while payloads of theirs are in
- *   use, and must give them as plain (not shared) memory that nobody else reads.
+ * - from 80 on: views, good only during the call. Of the chunk, which was decrypted in place, if
+ *   the packet lay in it whole; else of borrowed memory.
  */
 export class PacketDecipher {
   readonly #opener: Opener;
@@ -150,6 +169,10 @@ export class PacketDecipher {
         at += take;
         this.#partial = undefined;
         payload = this.#open(partial, 0, partial.length - 4 - overhead);
+        const result = this._onPayload(payload);
+        giveBack(partial);
+        if (result !== undefined) return result === false ? at : result;
+        continue;
       } else if (this.#headBytes > 0 || length - at < headLength) {
         const take = Math.min(headLength - this.#headBytes, length - at);
         this.#head.set(memory.subarray(at, at + take), this.#headBytes);
@@ -186,7 +209,7 @@ export class PacketDecipher {
 
   /** Keeps what came of a packet until the rest is there. */
   #hold(size: number, start: Bytes): void {
-    this.#partial = new Uint8Array(4 + size + this.#opener.shape.overhead);
+    this.#partial = borrow(4 + size + this.#opener.shape.overhead);
     this.#partial.set(start);
     this.#partialBytes = start.length;
   }
