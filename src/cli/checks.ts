@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { Effect, Exit, Option, Stream } from "effect";
 import { catalogLayer, databaseFile, prepareHostKeys } from "../app.ts";
+import { surveyCiphers } from "../../adapters/ssh/ciphers/survey.ts";
 import { Admins, Catalog, Users } from "../catalog/catalog.ts";
 import type { Binding, Settings } from "../config/config.ts";
 import { Journal } from "../events/journal.ts";
@@ -208,6 +209,23 @@ const server = (settings: Settings): Check =>
     ];
   });
 
+const ciphers: Check = Effect.gen(function* () {
+  const survey = yield* Effect.promise(() => surveyCiphers(Deno.env.get("SLUICE_CIPHERS")));
+  if (survey instanceof Error) {
+    return [fail("ciphers", survey.message, "correct or unset the environment variable")];
+  }
+  return survey.map(({ cipher, provider, others, complaint }) => {
+    const why = others.map((other) => `${other.name}: ${other.why}`).join("; ");
+    const name = `cipher ${cipher}`, found = `${provider} (${why})`;
+    if (complaint !== undefined) return warn(name, found, "update that library, then restart");
+    const absent = others.some((other) => other.name === "libcrypto") &&
+      provider === "node" && !Deno.env.get("SLUICE_CIPHERS");
+    return absent
+      ? warn(name, found, "install OpenSSL 3 (libcrypto): much faster")
+      : ok(name, found);
+  });
+});
+
 /** Every check of `sluice doctor`, in the order shown. */
 export const checks = (settings: Settings): ReadonlyArray<Check> => [
   dataFolder(settings.data_dir),
@@ -215,4 +233,5 @@ export const checks = (settings: Settings): ReadonlyArray<Check> => [
   database(settings),
   hostKeys(settings),
   server(settings),
+  ciphers,
 ];

@@ -29,6 +29,10 @@ Deno.test("sluice serve answers its control socket and telemetry, and SIGTERM en
   const doctor = await sluice(["doctor", "--json", ...data]);
   assert.equal(doctor.code, 0, doctor.out);
   assert.ok(JSON.parse(doctor.out).checks.some((c: { name: string }) => c.name === "port sftp"));
+  const gcm = JSON.parse(doctor.out).checks.find((c: { name: string }) =>
+    c.name === "cipher aes128-gcm@openssh.com"
+  );
+  assert.match(gcm.found, /^(libcrypto|node) \(.*sodium: does not have it/);
 
   const second = await sluice(["serve", "--sftp", "127.0.0.1:0", "--telemetry", "off", ...data]);
   assert.equal(second.code, 1);

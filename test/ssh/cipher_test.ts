@@ -16,6 +16,7 @@ import {
 } from "../../adapters/ssh/ciphers/port.ts";
 import { pickProviders } from "../../adapters/ssh/ciphers/providers.ts";
 import { flawOf, testKeys, testPackets } from "../../adapters/ssh/ciphers/self_test.ts";
+import { surveyCiphers } from "../../adapters/ssh/ciphers/survey.ts";
 import { cipherLabel, labelOf, macLabel, suites } from "../../adapters/ssh/ciphers/suites.ts";
 import { testIf } from "../e2e/tools.ts";
 import { candidates, forEachSuite, providers, randomKeys, serving } from "./cipher_support.ts";
@@ -275,6 +276,31 @@ for (const wanted of ["libcrypto", "sodium", "node"] as const) {
     }
   });
 }
+
+Deno.test("choose() complains when what SLUICE_CIPHERS asks for is not there", () => {
+  const found = new Error("no libcrypto is known here");
+  for (
+    const { provider, complaint } of choose([{ name: "libcrypto", found }, ...node], "libcrypto")
+      .values()
+  ) {
+    assert.equal(provider.name, "node");
+    assert.match(complaint ?? "", /libcrypto is asked for, but no libcrypto is known here/);
+  }
+});
+
+Deno.test("surveyCiphers() tells one line a cipher, and refuses a name that is no provider", async () => {
+  const survey = await surveyCiphers("node");
+  assert.ok(!(survey instanceof Error));
+  assert.deepEqual(
+    survey.map(({ cipher }) => cipher),
+    [...new Set(suites.map(({ cipher }) => cipherLabel(cipher)))],
+  );
+  for (const { provider, others } of survey) {
+    assert.equal(provider, "node");
+    assert.deepEqual(others.map(({ why }) => why), Array(2).fill("SLUICE_CIPHERS=node"));
+  }
+  assert.ok(await surveyCiphers("openssl") instanceof Error);
+});
 
 Deno.test("wantedProvider() refuses a name that is no provider", () => {
   assert.equal(wantedProvider(undefined), undefined);

@@ -48,8 +48,10 @@ export const choose = (
       const candidate = found(name);
       const pass = (why: string) => void others.push({ name, why });
       if (!order.includes(name)) pass(`SLUICE_CIPHERS=${wanted}`);
-      else if (candidate instanceof Error) pass(candidate.message);
-      else if (candidate === undefined) pass("not loaded: slower");
+      else if (candidate instanceof Error) {
+        pass(candidate.message);
+        if (name === wanted) complaint = `${name} is asked for, but ${candidate.message}`;
+      } else if (candidate === undefined) pass("not loaded: slower");
       else if (!candidate.supports(suite)) pass("does not have it");
       else if (provider) pass("slower");
       else {
