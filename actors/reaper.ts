@@ -1,6 +1,7 @@
 import { type Cause, type Duration, Effect, Schedule } from "effect";
 import { Users } from "../src/catalog/catalog.ts";
 import type { CatalogError } from "../src/errors.ts";
+import type { User } from "../src/model/user.ts";
 import { Storages } from "../src/storage/storages.ts";
 import { supervise } from "./supervisor.ts";
 
@@ -18,37 +19,53 @@ const rest = "10 millis";
 export const sweepHomes: Effect.Effect<number, CatalogError, Users | Storages> = Effect.gen(
   function* () {
     const users = yield* Users;
-    const storages = yield* Storages;
     const seen = new Set<string>();
     let removed = 0;
     for (let offset = 0;; offset += page) {
       const some = yield* users.list({ limit: page, offset });
-      for (const user of some) {
-        removed += yield* Effect.scoped(Effect.gen(function* () {
-          // Sweeping must not make homes: whoever has never logged in has nothing to sweep.
-          const filters = { ...user.filters, disable_fs_checks: true };
-          const storage = yield* storages.forUser({ ...user, filters });
-          if (seen.has(storage.identity)) return 0;
-          seen.add(storage.identity);
-          return yield* storage.sweep();
-        })).pipe(
-          Effect.catchAll((error) =>
-            Effect.as(
-              error.reason === "NotFound"
-                ? Effect.void
-                : Effect.logWarning("a home could not be swept", error),
-              0,
-            )
-          ),
-        );
-      }
+      for (const user of some) removed += yield* sweepHome(user, seen);
       if (some.length < page) break;
-      yield* Effect.sleep(rest);
     }
     if (removed > 0) yield* Effect.logInfo(`removed ${removed} orphan temporary files`);
     return removed;
   },
 );
+
+/** Removes what the uploads of a thread left that died, from the homes of these users. */
+export const sweepAfter = (
+  usernames: Iterable<string>,
+): Effect.Effect<void, CatalogError, Users | Storages> =>
+  Effect.gen(function* () {
+    const users = yield* Users;
+    const seen = new Set<string>();
+    for (const username of usernames) {
+      const user = yield* users.find(username);
+      if (user) yield* sweepHome(user, seen, "ours");
+    }
+  });
+
+const sweepHome = (
+  user: User,
+  seen: Set<string>,
+  whose?: "ours",
+): Effect.Effect<number, never, Storages> =>
+  Effect.scoped(Effect.gen(function* () {
+    // Sweeping must not make homes: whoever has never logged in has nothing to sweep.
+    const filters = { ...user.filters, disable_fs_checks: true };
+    const storage = yield* (yield* Storages).forUser({ ...user, filters });
+    if (seen.has(storage.identity)) return 0;
+    seen.add(storage.identity);
+    return yield* storage.sweep(whose);
+  })).pipe(
+    Effect.catchAll((error) =>
+      Effect.as(
+        error.reason === "NotFound"
+          ? Effect.void
+          : Effect.logWarning("a home could not be swept", error),
+        0,
+      )
+    ),
+  );
 
 /** Permanent: sweeps at the start and then every `interval`. Interrupt it to stop. */
 export const reaper = (

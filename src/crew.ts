@@ -3,6 +3,7 @@ import { Branches, hubRegistry } from "../actors/branches.ts";
 import { choosePorts } from "../actors/ports.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
+import { sweepAfter } from "../actors/reaper.ts";
 import { elsewhereHandlers } from "../actors/remote_uploads.ts";
 import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
@@ -16,7 +17,7 @@ import { failpoints } from "./failpoint.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
 import { prepareHostKeys } from "./serving.ts";
 import { stageAs } from "./storage/staged.ts";
-import { AccountBook, bookedAccounts } from "./vfs/account_book.ts";
+import { AccountBook, Accounts, bookedAccounts, type Owner } from "./vfs/account_book.ts";
 import { dismissFrom } from "./vfs/dismissal.ts";
 import { admit, Participant, type SharedMemory, shareMemory } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
@@ -110,26 +111,34 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
       "worker.escaped": () => Effect.sync(countEscape),
     };
     const giveBack = yield* giveBackAll;
+    const accounts = yield* Accounts;
     return (index: number): Effect.Effect<Prepared, never, Scope.Scope> =>
       Effect.gen(function* () {
+        /** Whose files the worker may write. */
+        const users = new Set<string>();
         const participant = yield* Effect.acquireRelease(
           Effect.sync(() => admit(memory, index + 1)),
-          giveBack,
+          (gone) => giveBack(gone, users),
         );
+        const open = (owner: Owner) =>
+          Effect.suspend(() => {
+            users.add(owner.username);
+            return accounts.open(owner);
+          });
         const seats = yield* branches.handlers;
         const greeting: Greeting = { index, settings, failpoints: failpoints(), participant };
-        return { handlers: { ...fixed, ...seats }, greeting };
+        return { handlers: { ...fixed, ...seats, "accounts.open": open }, greeting };
       });
   });
 
 /** Settles what a worker had begun, and frees what it held. Its thread is gone by then. */
 const giveBackAll = Effect.gen(function* () {
   const services = yield* Effect.context<
-    Effect.Effect.Context<ReturnType<typeof recoverPart> | ReturnType<typeof reread>>
+    Effect.Effect.Context<ReturnType<typeof recoverPart | typeof reread | typeof sweepAfter>>
   >();
   const release = dismissFrom(yield* Participant, yield* AccountBook);
   const crew = yield* Effect.scope;
-  return (gone: typeof Participant.Service) =>
+  return (gone: typeof Participant.Service, users: ReadonlySet<string>) =>
     Effect.gen(function* () {
       // Its paths stay locked until it is known what became of them.
       yield* recoverPart(partOf(gone)).pipe(
@@ -142,6 +151,12 @@ const giveBackAll = Effect.gen(function* () {
           Effect.logError("the log of a worker could not be recovered", cause)
         ),
       );
-      yield* Effect.forEach(release(gone), reread, { discard: true }).pipe(Effect.forkIn(crew));
+      yield* Effect.forEach(release(gone), reread, { discard: true }).pipe(
+        Effect.andThen(sweepAfter(users)),
+        Effect.catchAllCause((cause) =>
+          Effect.logWarning("what a worker left in homes could not be cleared", cause)
+        ),
+        Effect.forkIn(crew),
+      );
     }).pipe(Effect.provide(services));
 });

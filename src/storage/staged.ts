@@ -22,6 +22,10 @@ export const stageAs = (participant: typeof Participant.Service): void => {
 /** Whether a name is one that storages give to uploads in progress; clients never see or use those. */
 export const isStagedName = (name: string): boolean => pattern.test(name);
 
+/** Whether this run of the server gave the name, in whatever thread. */
+export const isStagedByUs = (name: string): boolean =>
+  name.slice(prefix.length, prefix.length + 8) === maker.slice(0, 8);
+
 /** Whether another thread of this server, which lives, gave the name: only that thread knows what it is worth. */
 export const isStagedElsewhere = (name: string): boolean => {
   const its = name.slice(prefix.length, prefix.length + 16);

@@ -115,6 +115,9 @@ export interface Storage {
   /** Resolves links inside the root and answers a canonical key. */
   realpath(key: string): Effect.Effect<string, FsError>;
   space(key: string): Effect.Effect<Space, FsError>;
-  /** Deletes temporary objects that no live writer owns; answers how many. */
-  sweep(): Effect.Effect<number, FsError>;
+  /**
+   * Deletes temporary objects that no live writer owns; answers how many.
+   * `ours`: only those that this run of the server made.
+   */
+  sweep(whose?: "ours"): Effect.Effect<number, FsError>;
 }

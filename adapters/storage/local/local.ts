@@ -158,7 +158,7 @@ export const local = (options: LocalOptions): Storage => {
           freeFiles: volume.ffree,
         };
       }),
-    sweep: () => sweepTree(root),
+    sweep: (whose) => sweepTree(root, whose),
   };
 };
 
