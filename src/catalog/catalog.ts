@@ -10,6 +10,13 @@ export interface Executor {
   readonly ip?: string;
 }
 
+/** Milliseconds between two stored logins of one user (BEHAVIOUR AUTH-18). */
+const loginInterval = 10 * 60 * 1000;
+
+/** Whether a login at `now` is to be stored. A clock that was set back must not stop the updates. */
+export const isLoginStale = ({ last_login }: Pick<User, "last_login">, now: number): boolean =>
+  last_login === 0 || Math.abs(now - last_login) >= loginInterval;
+
 /** Accounts of people who transfer files. Reads are short and indexed; writes go through the writer actor. */
 export class Users extends Context.Tag("sluice/Users")<Users, {
   /** Undefined when there is no such user. */

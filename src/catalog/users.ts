@@ -9,13 +9,10 @@ import { checkUser } from "../model/check_user.ts";
 import { canonicalName } from "../model/names.ts";
 import type { UserInput } from "../model/user.ts";
 import { nameDuplicate, noSuch, recordChange, withFactors } from "./accounts.ts";
-import { Users } from "./catalog.ts";
+import { isLoginStale, Users } from "./catalog.ts";
 import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
 import { exact } from "./rows.ts";
-import { fromRow, toColumns } from "./user_rows.ts";
-
-/** Milliseconds between two stored logins of one user (BEHAVIOUR AUTH-18). */
-const loginInterval = 10 * 60 * 1000;
+import { fromRow, toColumns, userReader } from "./user_rows.ts";
 
 /** Users in the catalog. Names are looked up after the naming rules (BEHAVIOUR AUTH-26). */
 export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | Passwords> = Layer
@@ -36,10 +33,11 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
             db.selectFrom("users").selectAll().where("username", "=", nameOf(username))
               .executeTakeFirst(),
         );
+      const decode = userReader();
       const find = (db: Db, username: string) =>
         Effect.flatMap(
           select(db, username),
-          (row) => row ? fromRow(row) : Effect.succeed(undefined),
+          (row) => row ? decode(row) : Effect.succeed(undefined),
         );
       const require = (db: Db, op: string, username: string) =>
         Effect.filterOrFail(
@@ -167,8 +165,7 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
         touchLastLogin: Effect.fn("Users.touchLastLogin")(function* (username) {
           const now = yield* Clock.currentTimeMillis;
           const row = yield* whenFree(select(read, username));
-          // A clock that was set back must not stop the updates.
-          if (!row || Math.abs(now - exact(row.last_login)) < loginInterval) return;
+          if (!row || !isLoginStale({ last_login: exact(row.last_login) }, now)) return;
           yield* transact(
             "last login",
             (trx) =>

@@ -1,5 +1,5 @@
 import { Clock, Effect, Either, Exit, Option } from "effect";
-import type { Users } from "../catalog/catalog.ts";
+import { isLoginStale, type Users } from "../catalog/catalog.ts";
 import type { Settings } from "../config/config.ts";
 import type { CatalogError } from "../errors.ts";
 import type { Journal } from "../events/journal.ts";
@@ -75,7 +75,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             const hash = yield* passwords.hash(rehash);
             yield* users.setPasswordHash(user.username, hash, { rehash: true });
           }
-          yield* users.touchLastLogin(user.username);
+          if (isLoginStale(user, now)) yield* users.touchLastLogin(user.username);
         });
         yield* Effect.catchTag(
           upkeep,

@@ -129,6 +129,27 @@ it("AUTH-18: Users.touchLastLogin() stores at most one login in ten minutes", ()
     assert.deepEqual(logins, [60, 60, 71]);
   }));
 
+live(
+  "Users.find() answers the same object until the row changes, whatever changes it",
+  () =>
+    Effect.gen(function* () {
+      const { users, database } = yield* openIn(yield* tempDir);
+      yield* users.add(user("anna", { quota_files: 1 }), operator);
+      const first = yield* users.find("anna");
+      assert.equal(yield* users.find("anna"), first);
+      yield* users.update("anna", user("anna", { quota_files: 2 }), operator);
+      assert.equal((yield* users.find("anna"))?.quota_files, 2);
+      // Another process, or another node on the same database.
+      yield* Effect.promise(() =>
+        database.write.updateTable("users").set({ status: 0 }).where("username", "=", "anna")
+          .execute()
+      );
+      assert.equal((yield* users.find("anna"))?.status, 0);
+      yield* users.remove("anna", operator);
+      assert.equal(yield* users.find("anna"), undefined);
+    }),
+);
+
 live("Users.touchFirst() sets the date once", () =>
   Effect.gen(function* () {
     const { users } = yield* openIn(yield* tempDir);

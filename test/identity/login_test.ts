@@ -58,6 +58,18 @@ const wrongs: typeof single = {
   "keyboard-interactive": (login) => login.keyboardInteractive("alice", answers("wrong")),
 };
 
+it("AUTH-18: a login within ten minutes of the stored one writes nothing", () =>
+  Effect.gen(function* () {
+    const world = new World();
+    yield* TestClock.adjust("1 hour");
+    world.add({ ...alice, last_login: 55 * 60_000 });
+    assert.equal(tag(yield* (yield* begin(world)).publicKey("alice", goodKey)), "Accepted");
+    assert.deepEqual(world.touched, []);
+    yield* TestClock.adjust("5 minutes");
+    assert.equal(tag(yield* (yield* begin(world)).publicKey("alice", goodKey)), "Accepted");
+    assert.deepEqual(world.touched, ["alice"]);
+  }));
+
 for (const method of Object.keys(single)) {
   it(`AUTH-01: ${method} logs in when right, and is refused when wrong`, () =>
     Effect.gen(function* () {
