@@ -41,16 +41,20 @@ export const parseClientPath = (
   for (const part of unified.split("/")) {
     if (part === "" || part === ".") continue;
     if (part === "..") parts.pop();
-    else if (encoder.encode(part).length > maxNameBytes) {
+    else if (longerThan(part, maxNameBytes)) {
       return refuse("NameTooLong", `name is longer than ${maxNameBytes} bytes`);
     } else parts.push(part);
   }
   const path = "/" + parts.join("/");
-  if (encoder.encode(path).length > maxPathBytes) {
+  if (longerThan(path, maxPathBytes)) {
     return refuse("NameTooLong", `path is longer than ${maxPathBytes} bytes`);
   }
   return Either.right(path as VPath);
 };
+
+/** Whether `text` has more bytes in UTF-8; a unit of UTF-16 has at most three. */
+const longerThan = (text: string, bytes: number): boolean =>
+  text.length * 3 > bytes && encoder.encode(text).length > bytes;
 
 /** Splits into names, `[]` for the root. */
 export const components = (path: VPath): string[] => path === "/" ? [] : path.slice(1).split("/");

@@ -1,6 +1,8 @@
 import { isAlive, type Participant, serverTag } from "../participant.ts";
 
 const prefix = ".sluice-upload.";
+/** What every such name begins with. */
+export const stagedMark = prefix;
 /** Names of earlier versions have 16 digits. */
 const pattern = /^\.sluice-upload\.[0-9a-f]{16}(?:[0-9a-f]{8})?\./;
 const encoder = new TextEncoder();

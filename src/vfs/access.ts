@@ -6,7 +6,7 @@ import type { Intent, Journal } from "../events/journal.ts";
 import type { Users } from "../catalog/catalog.ts";
 import type { Principal } from "../model/session.ts";
 import type { User } from "../model/user.ts";
-import { isStagedName } from "../storage/staged.ts";
+import { isStagedName, stagedMark } from "../storage/staged.ts";
 import { components, type VPath } from "../vpath.ts";
 import type { PathLocks } from "./locks.ts";
 import type { Mounts, Spot } from "./mounts.ts";
@@ -71,19 +71,29 @@ export class Access {
     path: VPath,
     side: "source" | "target" = "source",
   ): Effect.Effect<void, FsError> {
+    const refused = this.verdict(operation, path, side);
+    return refused ? Effect.fail(refused) : Effect.void;
+  }
+
+  /** What {@linkcode check} fails with; undefined if it does not. */
+  verdict(
+    operation: Operation,
+    path: VPath,
+    side: "source" | "target" = "source",
+  ): FsError | undefined {
     const { patterns, writes }: Rule = operations[operation];
     const verdict = this.patterns.verdict(path);
-    if (verdict === "hide") return this.fail("NotFound", operation, path);
-    if (components(path).some(isStagedName)) {
-      return this.fail(writes ? "Denied" : "NotFound", operation, path, "the name is reserved");
+    if (verdict === "hide") return this.error("NotFound", operation, path);
+    if (path.includes(stagedMark) && components(path).some(isStagedName)) {
+      return this.error(writes ? "Denied" : "NotFound", operation, path, "the name is reserved");
     }
     if (!this.permissions.allows(operation, path, side)) {
-      return this.fail("Denied", operation, path);
+      return this.error("Denied", operation, path);
     }
     if (patterns && verdict === "deny") {
-      return this.fail("Denied", operation, path, "the name is not allowed here");
+      return this.error("Denied", operation, path, "the name is not allowed here");
     }
-    return Effect.void;
+    return undefined;
   }
 
   /** {@linkcode check} as a question. */
@@ -107,7 +117,11 @@ export class Access {
     path: VPath,
     detail?: string,
   ): Effect.Effect<never, FsError> {
-    return Effect.fail(new FsError({ reason, op, path, ...(detail ? { detail } : {}) }));
+    return Effect.fail(this.error(reason, op, path, detail));
+  }
+
+  error(reason: FsReason, op: string, path: VPath, detail?: string): FsError {
+    return new FsError({ reason, op, path, ...(detail ? { detail } : {}) });
   }
 
   /** Runs `body` holding the locks of these places. */
@@ -155,27 +169,34 @@ export class Access {
     const { username } = this.user;
     const started = Date.now();
     const path = event.virtual_path ?? "";
-    const run = Effect.gen(this, function* () {
-      const prepared = yield* journal.prepare(event, { ...intent, username }, {
-        username,
-        ...expected,
-      }).pipe(
-        Effect.mapError((cause) =>
-          new FsError({
-            reason: "Unavailable",
-            op: event.action,
-            path,
-            detail: "the journal cannot be written",
-            cause,
-          })
-        ),
-      );
-      const done = yield* Effect.tapErrorCause(change, () => prepared.cancel());
-      const { facts = {}, usage = nothing } = outcome(done);
-      yield* settle(usage);
-      yield* prepared.settle({ elapsed: Date.now() - started, ...facts }, { username, ...usage });
-      return done;
-    });
+    const unable = (cause: unknown) =>
+      new FsError({
+        reason: "Unavailable",
+        op: event.action,
+        path,
+        detail: "the journal cannot be written",
+        cause,
+      });
+    const run = Effect.matchEffect(
+      journal.prepare(event, { ...intent, username }, { username, ...expected }),
+      {
+        onFailure: (cause) => Effect.fail(unable(cause)),
+        onSuccess: (prepared) =>
+          Effect.matchCauseEffect(change, {
+            onFailure: (cause) => Effect.andThen(prepared.cancel(), Effect.failCause(cause)),
+            onSuccess: (done) => {
+              const { facts, usage = nothing } = outcome(done);
+              return settle(usage).pipe(
+                Effect.andThen(prepared.settle(
+                  { elapsed: Date.now() - started, ...facts },
+                  { username, ...usage },
+                )),
+                Effect.as(done),
+              );
+            },
+          }),
+      },
+    );
     return Effect.uninterruptible(quota.during(this.user, run));
   }
 

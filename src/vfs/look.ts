@@ -1,4 +1,4 @@
-import { Effect, Either, Stream } from "effect";
+import { Effect, Stream } from "effect";
 import { FsError } from "../errors.ts";
 import type { Entry } from "../model/entry.ts";
 import { child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
@@ -13,9 +13,9 @@ const boundless = { bytes: 8 * TB, files: 1_000_000 };
 
 /** Attributes of one path; an upload in progress shows with what it received (SFTP-09). */
 export const stat = (access: Access, path: VPath, follow: boolean): Effect.Effect<Entry, FsError> =>
-  Effect.gen(function* () {
-    yield* access.check(follow ? "stat" : "lstat", path);
-    return yield* entryAt(access, path, follow);
+  Effect.suspend(() => {
+    const refused = access.verdict(follow ? "stat" : "lstat", path);
+    return refused ? Effect.fail(refused) : entryAt(access, path, follow);
   });
 
 /** The same without asking for permission. */
@@ -23,23 +23,29 @@ export const entryAt = (
   access: Access,
   path: VPath,
   follow: boolean,
-): Effect.Effect<Entry, FsError> =>
-  Effect.gen(function* () {
-    const { storage, key } = access.at(path);
-    const found = yield* Effect.either(follow ? storage.stat(key) : storage.lstat(key));
-    const stored = Either.isRight(found) ? found.right : undefined;
-    if (Either.isLeft(found) && found.left.reason !== "NotFound") return yield* found.left;
-    const { uploads, elsewhere } = access.services;
-    if (
-      stored?.kind !== "dir" && uploads.perhapsElsewhere(storage.identity, key) &&
-      !uploads.latest(storage.identity, key)
-    ) {
-      const seen = yield* elsewhere.latest(storage.identity, key);
-      if (seen) return shown(key, stored, seen);
+): Effect.Effect<Entry, FsError> => {
+  const { storage, key } = access.at(path);
+  const { uploads, elsewhere } = access.services;
+  const show = (stored: Entry | undefined): Effect.Effect<Entry, FsError> => {
+    const asked = stored?.kind !== "dir" && uploads.perhapsElsewhere(storage.identity, key) &&
+      !uploads.latest(storage.identity, key);
+    if (asked) {
+      return Effect.flatMap(
+        elsewhere.latest(storage.identity, key),
+        (seen) => seen ? Effect.succeed(shown(key, stored, seen)) : here(stored),
+      );
     }
+    return here(stored);
+  };
+  const here = (stored: Entry | undefined): Effect.Effect<Entry, FsError> => {
     const entry = uploads.overlay(storage.identity, key, stored);
-    return entry ?? (yield* access.fail("NotFound", "stat", path));
+    return entry ? Effect.succeed(entry) : access.fail("NotFound", "stat", path);
+  };
+  return Effect.matchEffect(follow ? storage.stat(key) : storage.lstat(key), {
+    onFailure: (error) => error.reason === "NotFound" ? show(undefined) : Effect.fail(error),
+    onSuccess: show,
   });
+};
 
 /** Whether an upload of any thread is under way strictly below. In one step where no other thread is near. */
 export const uploadBelow = (access: Access, { storage, key }: Spot): Effect.Effect<boolean> =>
@@ -61,8 +67,10 @@ export const entryIfAny = (
   const found: Effect.Effect<Entry | undefined, FsError> = follow
     ? storage.stat(key)
     : storage.lstat(key);
-  return Effect.catchIf(found, (e) => e.reason === "NotFound", () => Effect.succeed(undefined));
+  return Effect.catchAll(found, (e) => e.reason === "NotFound" ? nobody : Effect.fail(e));
 };
+
+const nobody = Effect.succeed(undefined);
 
 export const list = (access: Access, path: VPath): Stream.Stream<Entry, FsError> => {
   const { storage, key } = access.at(path);

@@ -1,4 +1,4 @@
-import { Effect, Exit, Scope } from "effect";
+import { Cause, Effect, Exit, Option, Scope } from "effect";
 import type { FsError, FsReason } from "../errors.ts";
 import { fault } from "../failpoint.ts";
 import type { Entry } from "../model/entry.ts";
@@ -6,6 +6,7 @@ import type { WriteMode } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { entryIfAny } from "./look.ts";
+import type { Lease } from "./quota.ts";
 import { ReadHandle } from "./read_handle.ts";
 import type { Handle, OpenOptions } from "./vfs.ts";
 import { UploadHandle } from "./upload_handle.ts";
@@ -21,21 +22,29 @@ export const open = (
   path: VPath,
   options: OpenOptions,
 ): Effect.Effect<Handle, FsError, Scope.Scope> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const injected = fault("vfs.open", path);
-    if (injected === "die") return yield* Effect.die(new Error(`failpoint vfs.open ${path}`));
-    if (injected === "fail") return yield* access.fail("Unavailable", "open", path);
-    if (path === "/") return yield* access.fail("IsDirectory", "open", path);
-    const inner = yield* Effect.acquireRelease(Scope.make(), (s) => Scope.close(s, Exit.void));
+    if (injected === "die") return Effect.die(new Error(`failpoint vfs.open ${path}`));
+    if (injected === "fail") return access.fail("Unavailable", "open", path);
+    if (path === "/") return access.fail("IsDirectory", "open", path);
     const writes = options.write || options.append;
-    const opened = writes
-      ? openToWrite(access, path, options, inner)
-      : openToRead(access, path, inner);
-    const record = access.recordFailure(access.event(writes ? "upload" : "download", path));
-    return yield* Scope.extend(opened, inner).pipe(
-      Effect.onError((cause) => Scope.close(inner, Exit.failCause(cause))),
-      Effect.tapError((error) => unremarkable.has(error.reason) ? Effect.void : record(error)),
+    return Effect.flatMap(
+      Effect.acquireRelease(Scope.make(), (s) => Scope.close(s, Exit.void)),
+      (inner) =>
+        Effect.tapErrorCause(
+          Scope.extend(
+            writes ? openToWrite(access, path, options, inner) : openToRead(access, path, inner),
+            inner,
+          ),
+          (cause) => Effect.andThen(Scope.close(inner, Exit.failCause(cause)), record(cause)),
+        ),
     );
+    function record(cause: Cause.Cause<FsError>): Effect.Effect<void> {
+      const error = Option.getOrUndefined(Cause.failureOption(cause));
+      return error && !unremarkable.has(error.reason)
+        ? access.recordFailure(access.event(writes ? "upload" : "download", path))(error)
+        : Effect.void;
+    }
   });
 
 /** Answers to a look whether something is there; everything else goes into the journal. */
@@ -46,65 +55,88 @@ const openToRead = (
   path: VPath,
   scope: Scope.CloseableScope,
 ): Effect.Effect<Handle, FsError, Scope.Scope> =>
-  Effect.gen(function* () {
-    yield* access.check("read", path);
-    const { storage, key } = access.at(path);
-    const reader = yield* storage.reader(key);
-    const handle = new ReadHandle(access, path, reader, scope);
-    yield* Effect.addFinalizer(() => handle.leave());
-    return handle;
-  });
+  Effect.andThen(
+    access.check("read", path),
+    Effect.suspend(() => {
+      const { storage, key } = access.at(path);
+      return Effect.flatMap(storage.reader(key), (reader) => {
+        const handle = new ReadHandle(access, path, reader, scope);
+        return Effect.as(Scope.addFinalizer(scope, handle.leave()), handle);
+      });
+    }),
+  );
 
+/**
+ * Runs once for every small file that is put, and so takes as few steps as it
+ * can: whatever is refused without asking the storage is refused in one.
+ */
 const openToWrite = (
   access: Access,
   path: VPath,
   options: OpenOptions,
   scope: Scope.CloseableScope,
 ): Effect.Effect<Handle, FsError, Scope.Scope> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const { services: { quota, common }, user } = access;
-    yield* access.check("create", path);
+    const denied = access.verdict("create", path);
+    if (denied) return Effect.fail(denied);
     const { storage, key } = access.at(path);
-    if (storage.can.write === "none") return yield* access.fail("ReadOnly", "open", path);
-    const existing = yield* entryIfAny(access, path, !(options.create && options.exclusive));
-    yield* checkTarget(access, path, existing, options);
-    if (options.read && storage.can.write !== "random") {
-      return yield* access.fail("Unsupported", "open", path, "no read-write access here");
-    }
-    const mode: WriteMode = !existing
-      ? options.exclusive ? "create" : "replace"
-      : options.truncate
-      ? "replace"
-      : "update";
-    // Modes in OPEN are a chmod by another name.
-    const permissions = access.may("chmod", path) ? options.attributes?.mode : undefined;
-    const lease = yield* Effect.acquireRelease(
-      quota.reserve(user, path, existing?.size),
-      (taken) => Effect.sync(() => taken.release()),
-    );
-    if (mode === "update") lease.grow(existing?.size ?? 0);
-    const writer = yield* storage.writer(key, {
-      mode,
-      direct: common.upload_mode === 0,
-      ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
+    if (storage.can.write === "none") return access.fail("ReadOnly", "open", path);
+    const found = entryIfAny(access, path, !(options.create && options.exclusive));
+    return Effect.flatMap(found, (existing) => {
+      const refused = refusal(access, path, existing, options);
+      if (refused) return Effect.fail(refused);
+      if (options.read && storage.can.write !== "random") {
+        return access.fail("Unsupported", "open", path, "no read-write access here");
+      }
+      const mode: WriteMode = !existing
+        ? options.exclusive ? "create" : "replace"
+        : options.truncate
+        ? "replace"
+        : "update";
+      // Modes in OPEN are a chmod by another name.
+      const permissions = options.attributes?.mode !== undefined && access.may("chmod", path)
+        ? options.attributes.mode
+        : undefined;
+      const start = (lease: Lease) => {
+        if (mode === "update") lease.grow(existing?.size ?? 0);
+        const writer = storage.writer(key, {
+          mode,
+          direct: common.upload_mode === 0,
+          ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
+        });
+        return Effect.flatMap(writer, (writer) => {
+          const parts = { options, mode, existing, lease, writer, scope };
+          return Effect.flatMap(
+            Effect.try({
+              try: () => new UploadHandle(access, path, parts),
+              catch: (error) => error as FsError,
+            }),
+            (handle) => Effect.as(Scope.addFinalizer(scope, handle.leave()), handle),
+          );
+        });
+      };
+      return Effect.flatMap(
+        Effect.acquireRelease(
+          quota.reserve(user, path, existing?.size),
+          (taken) => Effect.sync(() => taken.release()),
+        ),
+        start,
+      );
     });
-    const handle = yield* Effect.try({
-      try: () => new UploadHandle(access, path, { options, mode, existing, lease, writer, scope }),
-      catch: (error) => error as FsError,
-    });
-    yield* Effect.addFinalizer(() => handle.leave());
-    return handle;
   });
 
-const checkTarget = (
+const refusal = (
   access: Access,
   path: VPath,
   existing: Entry | undefined,
   options: OpenOptions,
-): Effect.Effect<void, FsError> => {
-  if (!existing) return options.create ? Effect.void : access.fail("NotFound", "open", path);
-  if (options.create && options.exclusive) return access.fail("AlreadyExists", "open", path);
-  if (existing.kind === "dir") return access.fail("IsDirectory", "open", path);
-  if (existing.kind !== "file") return access.fail("Denied", "open", path, "not a regular file");
-  return access.check("overwrite", path);
+): FsError | undefined => {
+  if (!existing) return options.create ? undefined : access.error("NotFound", "open", path);
+  if (options.create && options.exclusive) return access.error("AlreadyExists", "open", path);
+  if (existing.kind === "dir") return access.error("IsDirectory", "open", path);
+  if (existing.kind !== "file") {
+    return access.error("Denied", "open", path, "not a regular file");
+  }
+  return access.verdict("overwrite", path);
 };

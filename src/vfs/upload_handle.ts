@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { Effect, Exit, Scope } from "effect";
+import { Cause, Effect, Exit, Option, Scope } from "effect";
 import { FsError } from "../errors.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
 import type { WriteMode, Writer } from "../storage/storage.ts";
@@ -124,19 +124,23 @@ export class UploadHandle implements Handle {
   }
 
   close(): Effect.Effect<void, FsError> {
-    return Effect.uninterruptible(Effect.gen(this, function* () {
-      if (this.#state !== "open") return yield* Effect.fail(this.#error("Aborted", "close"));
+    const { scope } = this.parts;
+    return Effect.uninterruptible(Effect.suspend(() => {
+      if (this.#state !== "open") return Effect.fail(this.#error("Aborted", "close"));
       this.#state = "closing";
-      yield* Effect.promise(() => Promise.allSettled(this.#running));
-      const done = yield* Effect.exit(
-        (this.failure ? Effect.fail(this.failure) : publish(this)).pipe(
-          Effect.tapError((error) => Effect.sync(() => this.failure = error)),
-        ),
-      );
-      if (Exit.isSuccess(done)) this.#end();
-      // Closing runs `leave`, which abandons what was not published.
-      yield* Scope.close(this.parts.scope, Exit.void);
-      yield* done;
+      const body = Effect.suspend(() => this.failure ? Effect.fail(this.failure) : publish(this));
+      return Effect.matchCauseEffect(this.#quiet(body), {
+        onSuccess: () => {
+          this.#end();
+          return Scope.close(scope, Exit.void);
+        },
+        // Closing runs `leave`, which abandons what was not published.
+        onFailure: (cause) => {
+          const error = Option.getOrUndefined(Cause.failureOption(cause));
+          if (error) this.failure = error;
+          return Effect.andThen(Scope.close(scope, Exit.void), Effect.failCause(cause));
+        },
+      });
     }));
   }
 
@@ -145,11 +149,18 @@ export class UploadHandle implements Handle {
     return Effect.suspend(() => {
       if (this.#state === "closed") return Effect.void;
       this.#state = "closing";
-      return Effect.promise(() => Promise.allSettled(this.#running)).pipe(
-        Effect.andThen(abandon(this)),
-        Effect.ensuring(Effect.sync(() => this.#end())),
+      return Effect.ensuring(
+        this.#quiet(Effect.suspend(() => abandon(this))),
+        Effect.sync(() => this.#end()),
       );
     });
+  }
+
+  /** Runs `then` when no read or write is under way any more. */
+  #quiet<A, E>(then: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.#running.size === 0
+      ? then
+      : Effect.andThen(Effect.promise(() => Promise.allSettled(this.#running)), then);
   }
 
   #end(): void {

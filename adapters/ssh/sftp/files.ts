@@ -38,13 +38,17 @@ export const open: Handler = (session, id, body) => {
   session.control(
     id,
     inSlot(session, id, (scope) =>
-      Effect.gen(function* () {
-        const path = yield* session.path(raw);
-        const handle = yield* Scope.extend(session.vfs.open(path, options), scope);
-        const turns = new Turns(options.append);
-        yield* Scope.addFinalizer(scope, settled(turns));
-        return { kind: "file", handle, turns, reads: new InOrder(), scope } satisfies OpenFile;
-      })),
+      Effect.flatMap(
+        Effect.flatMap(
+          session.path(raw),
+          (path) => Scope.extend(session.vfs.open(path, options), scope),
+        ),
+        (handle) => {
+          const turns = new Turns(options.append);
+          const file: OpenFile = { kind: "file", handle, turns, reads: new InOrder(), scope };
+          return Effect.as(Scope.addFinalizer(scope, settled(turns)), file);
+        },
+      )),
   );
 };
 
@@ -59,21 +63,31 @@ export const inSlot = <E>(
     scope: Scope.CloseableScope,
   ) => Effect.Effect<Parameters<Session["handles"]["fill"]>[1], E>,
 ): Effect.Effect<Uint8Array, E> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const slot = session.handles.reserve();
-      if (slot === undefined) {
-        const max = session.context.settings.max_handles;
-        return statusPacket(id, code.failure, `Too many open handles (the limit is ${max})`);
-      }
-      const scope = yield* Scope.fork(session.scope, sequential);
-      const exit = yield* Effect.exit(restore(make(scope)));
-      if (Exit.isSuccess(exit)) return handlePacket(id, session.handles.fill(slot, exit.value));
-      yield* Scope.close(scope, exit);
-      session.handles.free(slot);
-      return yield* Effect.failCause(exit.cause);
-    })
-  );
+  Effect.uninterruptibleMask((restore) => {
+    const slot = session.handles.reserve();
+    if (slot === undefined) {
+      const max = session.context.settings.max_handles;
+      return Effect.succeed(
+        statusPacket(id, code.failure, `Too many open handles (the limit is ${max})`),
+      );
+    }
+    return Effect.flatMap(
+      Scope.fork(session.scope, sequential),
+      (scope) =>
+        Effect.matchCauseEffect(restore(make(scope)), {
+          onSuccess: (opened) =>
+            Effect.succeed(handlePacket(id, session.handles.fill(slot, opened))),
+          onFailure: (cause) =>
+            Effect.andThen(
+              Scope.close(scope, Exit.failCause(cause)),
+              Effect.suspend(() => {
+                session.handles.free(slot);
+                return Effect.failCause(cause);
+              }),
+            ),
+        }),
+    );
+  });
 
 const sequential = ExecutionStrategy.sequential;
 
@@ -85,6 +99,7 @@ const sequential = ExecutionStrategy.sequential;
 const settled = (turns: Turns): Effect.Effect<void> =>
   Effect.suspend(() => {
     turns.stop();
+    if (turns.quiet) return Effect.void;
     return atMost("10 seconds")(Effect.promise(() => turns.idle()));
   });
 

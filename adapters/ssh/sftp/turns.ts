@@ -67,7 +67,7 @@ export class Turns {
 
   /** Resolves when nothing runs. Meant for after {@linkcode stop}. */
   idle(): Promise<void> {
-    if (this.#quiet()) return Promise.resolve();
+    if (this.quiet) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -81,16 +81,17 @@ export class Turns {
       this.#waiting.shift();
       head.start();
     }
-    if (this.#quiet()) { for (const resolve of this.#idle.splice(0)) resolve(); }
+    if (this.quiet) { for (const resolve of this.#idle.splice(0)) resolve(); }
   }
 
   #take({ kind, offset, end }: Waiting): boolean {
     if (kind === "read") return this.#mayRead() && this.#startRead();
     if (kind === "write") return this.#mayWrite(offset, end) && this.#startWrite(offset, end);
-    return this.#quiet() && (this.#alone = true);
+    return this.quiet && (this.#alone = true);
   }
 
-  #quiet(): boolean {
+  /** Whether nothing runs. */
+  get quiet(): boolean {
     return this.#reads === 0 && this.#writes === 0 && !this.#alone;
   }
 
