@@ -17,6 +17,7 @@ import { failpoints } from "./failpoint.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
 import { prepareHostKeys } from "./serving.ts";
 import { stageAs } from "./storage/staged.ts";
+import { takeTurnsAs } from "./storage/turns.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./vfs/account_book.ts";
 import { dismissFrom } from "./vfs/dismissal.ts";
 import { admit, Participant, type SharedMemory, shareMemory } from "./participant.ts";
@@ -96,6 +97,7 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.sync(Participant, () => {
       const hub = admit(memory, 0);
       stageAs(hub);
+      takeTurnsAs(hub);
       return hub;
     })),
   );

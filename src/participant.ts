@@ -13,6 +13,8 @@ export interface SharedMemory {
   readonly locks: SharedArrayBuffer;
   /** Files that are written in place; see in_place.ts. */
   readonly inPlace: SharedArrayBuffer;
+  /** Whose turn it is in home directories; see storage/turns.ts. */
+  readonly homes: SharedArrayBuffer;
   /** How many uploads each participant has at or below each stripe of paths; see uploads.ts. */
   readonly presence: SharedArrayBuffer;
 }
@@ -22,6 +24,8 @@ const head = { seed: 0, tag: 1, lastLife: 2, living: 8 } as const;
 
 /** Stripes of paths; two paths that share one by chance wait for each other, which costs time only. */
 export const stripes = 65536;
+/** Stripes of home directories. */
+export const homeStripes = 1024;
 /** Files written in place at a time, and the bytes that one takes. */
 export const inPlaceSlots = 16384;
 export const inPlaceBytes = (participants: number): number => 32 + 8 * Math.ceil(participants / 2);
@@ -33,6 +37,7 @@ export const shareMemory = (participants: number): SharedMemory => {
     head: new SharedArrayBuffer(4 * (head.living + participants)),
     locks: new SharedArrayBuffer(4 * stripes),
     inPlace: new SharedArrayBuffer(64 + inPlaceSlots * inPlaceBytes(participants)),
+    homes: new SharedArrayBuffer(4 * (participants + homeStripes)),
     presence: new SharedArrayBuffer(participants > 1 ? 4 * stripes * participants : 0),
   };
   crypto.getRandomValues(new Uint32Array(2)).forEach((word, i) => {

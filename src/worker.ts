@@ -15,6 +15,7 @@ import { armAlike } from "./failpoint.ts";
 import { logLayer, nameThread } from "./log.ts";
 import { serveProtocols, workerIdentity } from "./serving.ts";
 import { stageAs } from "./storage/staged.ts";
+import { takeTurnsAs } from "./storage/turns.ts";
 import { sharedVfsFactory } from "./vfs/factory.ts";
 import { Participant } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
@@ -77,6 +78,7 @@ const life = openPeer(port, {}).pipe(
     Effect.sync(() => {
       nameThread(index);
       stageAs(participant);
+      takeTurnsAs(participant);
       armAlike(failpoints);
     })
   ),

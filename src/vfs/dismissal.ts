@@ -1,4 +1,5 @@
 import { dismiss, type Participant } from "../participant.ts";
+import { dismissTurns } from "../storage/turns.ts";
 import type { AccountBook } from "./account_book.ts";
 import { InPlace } from "./in_place.ts";
 import { PathLocks } from "./locks.ts";
@@ -14,6 +15,7 @@ export const dismissFrom =
   (hub: typeof Participant.Service, book: typeof AccountBook.Service) =>
   ({ index, life }: typeof Participant.Service): ReadonlyArray<string> => {
     const doubtful = book.dismiss(index, life);
+    dismissTurns(hub.memory, index, life);
     new InPlace(hub).dismiss(index, life);
     new Presence(hub).dismiss(index);
     new PathLocks(hub).releaseAll(life);

@@ -27,7 +27,8 @@ export const peek = (path: string): Deno.FileInfo | undefined => {
  * one that climbs above the root, is Denied; so is a chain of more than 10.
  * The last component is followed only if `follow`. Synchronous: one lstat costs
  * 2 µs against 40 µs for a trip through the thread pool, and a walk that does
- * not yield cannot be raced by another session of this process.
+ * not yield cannot be raced by another session of this thread; those of other
+ * threads are kept out by the caller's turn (src/storage/turns.ts).
  *
  * @throws FsError NotFound (a parent is missing), NotDirectory, Denied; or a system error.
  */

@@ -2,6 +2,7 @@ import { Effect, Stream } from "effect";
 import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import { isStagedByUs, isStagedName } from "../../../src/storage/staged.ts";
+import type { Turns } from "../../../src/storage/turns.ts";
 import { locate, peek } from "./confine.ts";
 import { openDirents } from "./dirents.ts";
 import { isLive } from "./disk.ts";
@@ -12,20 +13,26 @@ import { toFsError } from "./errors.ts";
 const batch = 256;
 
 /** Entries of one directory, a batch at a time; other sessions get a turn between batches. */
-export const list = (root: string, key: string): Stream.Stream<Entry, FsError> =>
-  Stream.fromAsyncIterable(pages(root, key), toFsError("list", key)).pipe(
+export const list = (root: string, turns: Turns, key: string): Stream.Stream<Entry, FsError> =>
+  Stream.fromAsyncIterable(pages(root, turns, key), toFsError("list", key)).pipe(
     Stream.flattenIterables,
   );
 
-async function* pages(root: string, key: string): AsyncGenerator<ReadonlyArray<Entry>> {
-  const { path, info } = locate(root, key, "list", true);
+async function* pages(
+  root: string,
+  turns: Turns,
+  key: string,
+): AsyncGenerator<ReadonlyArray<Entry>> {
+  const { path, info, dirents } = turns.together(() => {
+    const place = locate(root, key, "list", true);
+    return { ...place, dirents: place.info?.isDirectory ? openDirents(place.path) : undefined };
+  });
   if (!info) throw Object.assign(new Error("missing"), { code: "ENOENT" });
   if (!info.isDirectory) throw Object.assign(new Error("no directory"), { code: "ENOTDIR" });
   const look = (name: string): Entry | undefined => {
     const found = peek(path === "/" ? `/${name}` : `${path}/${name}`);
     return found && entryOf(name, found);
   };
-  const dirents = openDirents(path);
   if (!dirents) return yield* plainPages(path, look);
   try {
     for (;;) {

@@ -4,6 +4,7 @@ import { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Capabilities } from "../../../src/storage/capabilities.ts";
 import type { Reader, Storage } from "../../../src/storage/storage.ts";
+import { Turns } from "../../../src/storage/turns.ts";
 import { setAttributes } from "./attributes.ts";
 import { dirOf, keyOf, locate, nameOf, type Place, verifyOpen } from "./confine.ts";
 import { closeQuietly, dress, type LocalOptions, openToRead } from "./disk.ts";
@@ -30,15 +31,19 @@ const can: Capabilities = {
  * A directory of this machine as a storage.
  *
  * Every key is walked by {@linkcode locate}; the kernel never gets to follow a
- * link. Metadata calls are synchronous (see there), so that a check and the
- * act after it cannot be interleaved with another session's.
+ * link. Metadata calls are synchronous (see there) and take {@linkcode Turns},
+ * so that a check and the act after it cannot be interleaved with another
+ * session's, in this thread or in another.
  */
 export const local = (options: LocalOptions): Storage => {
   const { root } = options;
+  const turns = new Turns(root);
   const attempt = <A>(op: string, key: string, step: () => A) =>
-    Effect.try({ try: step, catch: toFsError(op, key) });
+    Effect.try({ try: () => turns.together(step), catch: toFsError(op, key) });
   const settled = (op: string, key: string, step: () => Promise<void>) =>
-    Effect.tryPromise({ try: step, catch: toFsError(op, key) });
+    Effect.tryPromise({ try: () => turns.together(step), catch: toFsError(op, key) });
+  const settledAlone = (op: string, key: string, step: () => Promise<void>) =>
+    Effect.tryPromise({ try: () => turns.alone(step), catch: toFsError(op, key) });
   const existing = (op: string, key: string, follow: boolean): Required<Place> => {
     const { path, info } = locate(root, key, op, follow);
     if (!info) throw new FsError({ reason: "NotFound", op, path: key });
@@ -58,9 +63,9 @@ export const local = (options: LocalOptions): Storage => {
     can,
     stat: (key) => attempt("stat", key, () => named(key, existing("stat", key, true).info)),
     lstat: (key) => attempt("lstat", key, () => named(key, existing("lstat", key, false).info)),
-    list: (key) => list(root, key),
-    reader: (key) => openReader(root, key),
-    writer: (key, how) => openWriter(options, key, how),
+    list: (key) => list(root, turns, key),
+    reader: (key) => openReader(root, turns, key),
+    writer: (key, how) => openWriter(options, turns, key, how),
     mkdir: (key, mode) =>
       settled("mkdir", key, async () => {
         const { path, info } = locate(root, key, "mkdir", false);
@@ -90,27 +95,45 @@ export const local = (options: LocalOptions): Storage => {
         } catch (cause) {
           // What a crash left, and no client can see, must not make a directory undeletable.
           if (codeOf(cause) !== "ENOTEMPTY" || await sweepDirectory(path) === 0) throw cause;
-          fs.rmdirSync(path);
+          turns.together(() => fs.rmdirSync(existing("rmdir", key, false).path));
         }
       }),
     rename: (from, to, { replace }) =>
-      settled("rename", from, async () => {
-        const paths = ready(root, from, to, replace);
-        await durably(paths, () => Deno.renameSync(...paths));
+      Effect.suspend(() => {
+        const move = (all: boolean) => {
+          const { paths, isFile } = ready(root, from, to, replace);
+          return isFile || all ? durably(paths, () => Deno.renameSync(...paths)) : undefined;
+        };
+        let leads = false;
+        // A directory or a link that moves changes where other keys lead.
+        return Effect.andThen(
+          settled("rename", from, async () => {
+            const moved = move(false);
+            leads = moved === undefined;
+            await moved;
+          }),
+          Effect.suspend(() =>
+            leads
+              ? settledAlone("rename", from, async () => {
+                await move(true);
+              })
+              : Effect.void
+          ),
+        );
       }).pipe(
         Effect.catchIf(
           (error) => codeOf(error.cause) === "EXDEV",
           (error) =>
-            Effect.flatMap(moveAcross(options, from, to, error), (source) =>
+            Effect.flatMap(moveAcross(options, turns, from, to, error), (source) =>
               settled("rename", from, () =>
                 durably([source], () => fs.unlinkSync(source)))),
         ),
       ),
-    copy: (from, to) => copyFile(options, from, to),
+    copy: (from, to) => copyFile(options, turns, from, to),
     setAttributes: (key, attributes, { follow }) =>
       attempt("setattr", key, () => setAttributes(root, key, attributes, follow)),
     symlink: (target, key) =>
-      settled("symlink", key, async () => {
+      settledAlone("symlink", key, async () => {
         const { path, info } = locate(root, key, "symlink", false);
         if (info) throw new FsError({ reason: "AlreadyExists", op: "symlink", path: key });
         if (target.startsWith("/")) {
@@ -162,25 +185,30 @@ export const local = (options: LocalOptions): Storage => {
   };
 };
 
-const openReader = (root: string, key: string): Effect.Effect<Reader, FsError, Scope.Scope> =>
+const openReader = (
+  root: string,
+  turns: Turns,
+  key: string,
+): Effect.Effect<Reader, FsError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
-      try: () => {
-        const { path, info } = locate(root, key, "open", true);
-        const refuse = (reason: FsError["reason"], detail?: string) =>
-          new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
-        if (!info) throw refuse("NotFound");
-        if (info.isDirectory) throw refuse("IsDirectory");
-        if (!info.isFile) throw refuse("Denied", "not a regular file");
-        const fd = openToRead(path);
-        try {
-          verifyOpen(root, key, "open", fd, true);
-          return { fd, entry: entryOf(nameOf(key), info) };
-        } catch (cause) {
-          closeQuietly(fd);
-          throw cause;
-        }
-      },
+      try: () =>
+        turns.together(() => {
+          const { path, info } = locate(root, key, "open", true);
+          const refuse = (reason: FsError["reason"], detail?: string) =>
+            new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
+          if (!info) throw refuse("NotFound");
+          if (info.isDirectory) throw refuse("IsDirectory");
+          if (!info.isFile) throw refuse("Denied", "not a regular file");
+          const fd = openToRead(path);
+          try {
+            verifyOpen(root, key, "open", fd, true);
+            return { fd, entry: entryOf(nameOf(key), info) };
+          } catch (cause) {
+            closeQuietly(fd);
+            throw cause;
+          }
+        }),
       catch: toFsError("open", key),
     }),
     ({ fd }) => Effect.sync(() => closeQuietly(fd)),
@@ -204,7 +232,12 @@ const openReader = (root: string, key: string): Effect.Effect<Reader, FsError, S
   }));
 
 /** Checks a rename; answers both paths. Nothing can come between this and a rename in the same turn. */
-const ready = (root: string, from: string, to: string, replace: boolean): [string, string] => {
+const ready = (
+  root: string,
+  from: string,
+  to: string,
+  replace: boolean,
+): { readonly paths: [string, string]; readonly isFile: boolean } => {
   const source = locate(root, from, "rename", false);
   if (!source.info) throw new FsError({ reason: "NotFound", op: "rename", path: from });
   const target = locate(root, to, "rename", false);
@@ -214,17 +247,18 @@ const ready = (root: string, from: string, to: string, replace: boolean): [strin
   if (target.info && source.info.isDirectory) {
     throw new FsError({ reason: "NotDirectory", op: "rename", path: to });
   }
-  return [source.path, target.path];
+  return { paths: [source.path, target.path], isFile: source.info.isFile };
 };
 
 const copyFile = (
   options: LocalOptions,
+  turns: Turns,
   from: string,
   to: string,
 ): Effect.Effect<Entry, FsError> =>
   Effect.scoped(Effect.gen(function* () {
-    const source = yield* openReader(options.root, from);
-    const writer = yield* openWriter(options, to, { mode: "replace" });
+    const source = yield* openReader(options.root, turns, from);
+    const writer = yield* openWriter(options, turns, to, { mode: "replace" });
     return yield* Effect.tryPromise({
       try: async () => {
         const buffer = new Uint8Array(256 * 1024);
@@ -245,6 +279,7 @@ const copyFile = (
  */
 const moveAcross = (
   options: LocalOptions,
+  turns: Turns,
   from: string,
   to: string,
   error: FsError,
@@ -254,6 +289,6 @@ const moveAcross = (
       Effect.try({ try: step, catch: toFsError("rename", from) });
     const source = yield* attempt(() => locate(options.root, from, "rename", false));
     if (!source.info?.isFile) return yield* error;
-    yield* copyFile(options, from, to);
+    yield* copyFile(options, turns, from, to);
     return source.path;
   });

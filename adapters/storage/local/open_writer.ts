@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { Effect, type Scope } from "effect";
 import { FsError } from "../../../src/errors.ts";
+import type { Turns } from "../../../src/storage/turns.ts";
 import type { WriteOptions, Writer } from "../../../src/storage/storage.ts";
 import { dirOf, keyOf, locate, verifyOpen } from "./confine.ts";
 import { closeQuietly, dress, type LocalOptions, openDirect, openToWrite } from "./disk.ts";
@@ -13,15 +14,19 @@ type Held = Writer & { release(): void };
 /** Opens a file for writing; see {@linkcode WriteOptions} for the modes. */
 export const openWriter = (
   options: LocalOptions,
+  turns: Turns,
   key: string,
   how: WriteOptions,
 ): Effect.Effect<Writer, FsError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.try({ try: () => open(options, key, how), catch: toFsError("open", key) }),
+    Effect.try({
+      try: () => turns.together(() => open(options, turns, key, how)),
+      catch: toFsError("open", key),
+    }),
     (writer) => Effect.sync(() => writer.release()),
   );
 
-const open = (options: LocalOptions, key: string, how: WriteOptions): Held => {
+const open = (options: LocalOptions, turns: Turns, key: string, how: WriteOptions): Held => {
   const refuse = (reason: FsError["reason"], detail?: string) =>
     new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
   const exclusive = how.mode === "create";
@@ -42,7 +47,7 @@ const open = (options: LocalOptions, key: string, how: WriteOptions): Held => {
   if (how.direct) return inPlace(options, target, openDirect(path, exclusive), how);
   if (how.mode !== "update" || !info) return new StagedWriter(options, target, false);
   const place = inPlace(options, target, openToWrite(path), how);
-  return new UpdateWriter(place, () => {
+  const apart = () => {
     const now = locate(options.root, key, "write", true);
     if (now.path !== path || now.info?.ino !== info.ino || now.info.dev !== info.dev) {
       throw new FsError({
@@ -53,7 +58,8 @@ const open = (options: LocalOptions, key: string, how: WriteOptions): Held => {
       });
     }
     return new StagedWriter(options, target, true);
-  });
+  };
+  return new UpdateWriter(place, () => turns.together(apart));
 };
 
 const inPlace = (
