@@ -1,11 +1,11 @@
-import { Cause, Deferred, Effect, Exit, Option, Scope } from "effect";
+import { Cause, Deferred, type Duration, Effect, Exit, Option, Scope } from "effect";
 import { atMost } from "../src/at_most.ts";
 import { type Handlers, openPeer, type Peer, type PeerGone } from "./rpc.ts";
 import { supervise } from "./supervisor.ts";
 
 /** How often a worker is asked whether it lives, and how long it may be silent before it is ended. */
 const PING_EVERY = "2 seconds";
-const PING_LIMIT = "30 seconds";
+const PATIENCE = "30 seconds";
 /** Time that a worker gets to close its listeners and write what its journal holds. */
 const STOP_LIMIT = "15 seconds";
 /** A terminated thread may be inside a system call; its files are looked at after that. */
@@ -21,6 +21,8 @@ export interface WorkersOptions<E> {
    * the worker has gone.
    */
   readonly prepare: (index: number) => Effect.Effect<Prepared, never, Scope.Scope>;
+  /** How long a worker may be silent; half a minute unless told. */
+  readonly patience?: Duration.DurationInput;
   /** Makes it serve; its failure at the first start is the failure of the whole. */
   readonly begin: (index: number, peer: Peer) => Effect.Effect<void, E | PeerGone, Scope.Scope>;
 }
@@ -52,32 +54,55 @@ export const runWorkers = <E>(
 ): Effect.Effect<Workers<E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const serving = new Set<number>();
-    const begun = yield* Effect.forEach(
+    const closing = yield* Deferred.make<void>();
+    const crew = yield* Effect.forEach(
       Array.from({ length: options.count }, (_, index) => index),
       (index) =>
         Effect.gen(function* () {
           const first = yield* Deferred.make<void, E>();
-          const strategy = { restart: "permanent", max: Infinity, within: "1 minute" } as const;
-          yield* supervise(`worker ${index}`, strategy, life(options, index, serving, first)).pipe(
+          const living = yield* Effect.makeSemaphore(1);
+          const one = living.withPermits(1)(
+            Effect.unlessEffect(
+              Effect.scoped(life({ ...options, index, serving, first, closing })),
+              Deferred.isDone(closing),
+            ),
+          );
+          const strategy = { restart: "transient", max: Infinity, within: "1 minute" } as const;
+          yield* supervise(`worker ${index}`, strategy, one).pipe(
             Effect.annotateLogs({ worker: index }),
             Effect.forkScoped,
           );
-          return Deferred.await(first);
+          return { first: Deferred.await(first), gone: living.take(1) };
         }),
     );
+    // Lives end by themselves and are waited for: an interruption that comes while
+    // finalizers run has been seen to get lost (effect 3.22.4), and the worker would start again.
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        Deferred.succeed(closing, undefined),
+        Effect.forEach(crew, ({ gone }) => gone, { concurrency: "unbounded", discard: true }),
+      )
+    );
     return {
-      begun: Effect.all(begun, { concurrency: "unbounded", discard: true }),
+      begun: Effect.forEach(crew, ({ first }) => first, {
+        concurrency: "unbounded",
+        discard: true,
+      }),
       serving: () => serving.size,
     };
   });
 
-/** One life of one worker. Ends, always by a failure, when the worker does. */
+interface Life<E> extends WorkersOptions<E> {
+  readonly index: number;
+  readonly serving: Set<number>;
+  readonly first: Deferred.Deferred<void, E>;
+  readonly closing: Deferred.Deferred<void>;
+}
+
+/** One life of one worker: ends when the server does, and by a failure when the worker does. */
 const life = <E>(
-  options: WorkersOptions<E>,
-  index: number,
-  serving: Set<number>,
-  first: Deferred.Deferred<void, E>,
-): Effect.Effect<never, unknown, Scope.Scope> =>
+  { index, serving, first, closing, ...options }: Life<E>,
+): Effect.Effect<void, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     // Outlives the thread: nothing is given back while it may still act.
     const held = yield* Effect.acquireRelease(
@@ -98,10 +123,6 @@ const life = <E>(
       Object.assign(handlers, prepared.handlers);
       yield* Deferred.succeed(greeting, prepared.greeting);
       yield* Deferred.await(here);
-      // Before the thread is ended: an orderly end, for as long as it is able to.
-      yield* Effect.addFinalizer(() =>
-        atMost(STOP_LIMIT)(Effect.raceFirst(peer.ask("worker.stop"), Deferred.await(died)))
-      );
       yield* options.begin(index, peer);
       yield* Effect.acquireRelease(
         Effect.sync(() => serving.add(index)),
@@ -109,11 +130,16 @@ const life = <E>(
       );
       yield* Deferred.succeed(first, undefined);
       yield* Effect.logDebug({ event: "worker_serves" });
-      return yield* watch(peer);
+      return yield* watch(peer, options.patience ?? PATIENCE);
     });
-    return yield* Effect.raceFirst(work, Deferred.await(died)).pipe(
-      Effect.tapErrorCause((cause) => note(cause, first)),
-    );
+    yield* Effect.raceAll([work, Deferred.await(died), Deferred.await(closing)].map(Effect.exit))
+      .pipe(
+        Effect.flatten,
+        Effect.tapErrorCause((cause) => note(cause, first)),
+      );
+    if (yield* Deferred.isDone(here)) {
+      yield* atMost(STOP_LIMIT)(Effect.raceFirst(peer.ask("worker.stop"), Deferred.await(died)));
+    }
   });
 
 /** A refusal to serve at the first start is the caller's; all else is a worker that died. */
@@ -149,12 +175,16 @@ const thread = (spawn: () => Worker, died: Deferred.Deferred<never, Error>) =>
   );
 
 /** Ends when the worker does not answer in time. */
-const watch = (peer: Peer): Effect.Effect<never, Error | PeerGone> =>
+const watch = (
+  peer: Peer,
+  patience: Duration.DurationInput,
+): Effect.Effect<never, Error | PeerGone> =>
   Effect.sleep(PING_EVERY).pipe(
-    Effect.andThen(peer.ask("worker.ping")),
-    Effect.timeoutFail({
-      duration: PING_LIMIT,
-      onTimeout: () => new WorkerDied(`no answer within ${PING_LIMIT}`),
-    }),
+    Effect.andThen(
+      Effect.timeoutFail(peer.ask("worker.ping"), {
+        duration: patience,
+        onTimeout: () => new WorkerDied("it does not answer"),
+      }),
+    ),
     Effect.forever,
   );
