@@ -1,14 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "../../actors/socket.ts";
 import { Budget, HIGH, LOW } from "./budget.ts";
-import { MAX_DATA, SshChannel } from "./channel.ts";
+import type { SshChannel } from "./channel.ts";
+import { Channels } from "./channels.ts";
 import { type HostKey, type Negotiated, type Transport, transport } from "./patches.ts";
 import { RekeyPolicy } from "./rekey.ts";
 import { Sender } from "./sender.ts";
 import { Fields, Malformed, Message, packet, Reason } from "./wire.ts";
 
-/** Window of the first channel; further ones share as much again, so that input stays bounded. */
-const WINDOW = 1024 * 1024;
 /** Before login: more than any honest client sends (keys, certificates, a few tries). */
 const MAX_EARLY_BYTES = 1024 * 1024;
 const MAX_EARLY_PACKETS = 2000;
@@ -53,8 +52,8 @@ export interface ConnectionEvents {
 }
 
 /**
- * The server side of one SSH connection: ssh2's packet layer below, our own
- * connection protocol (RFC 4254) here, the login in `auth.ts`.
+ * The server side of one SSH connection: ssh2's packet layer below, the login
+ * in `auth.ts`, the connection protocol in `channels.ts`.
  *
  * Plain callbacks, no Effect: this is the per-packet path. Whatever a client
  * sends, the worst that happens is `closed`.
@@ -68,11 +67,9 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #transport: Transport;
   readonly #rekey: RekeyPolicy;
-  readonly #channels = new Map<number, SshChannel>();
-  #nextChannel = 0;
+  readonly #channels: Channels;
   #state: "exchange" | "auth" | "ready" | "closed" = "exchange";
   #serviceAccepted = false;
-  #noMoreSessions = false;
   #early = { bytes: 0, packets: 0 };
   readonly #sender: Sender;
   #held = 0;
@@ -95,6 +92,19 @@ export class Connection {
     this.#exchangeSince = now;
     this.#rekey = new RekeyPolicy(options.rekeyBytes, options.rekeySeconds, now);
     this.#sender = new Sender(socket, this.budget, () => this.#resume());
+    this.#channels = new Channels({
+      budget: this.budget,
+      send: (payload) => this.send(payload),
+      sendData: (id, parts, length) => {
+        events.activity();
+        this.#hold(length);
+        this.#transport.sendData(id, parts, length);
+      },
+      unimplemented: () => this.#unimplemented(),
+      activity: events.activity,
+      mayOpen: events.channel,
+      request: events.request,
+    }, options.maxChannels);
     this.#transport = transport({
       ident: options.ident,
       hostKeys: options.hostKeys,
@@ -141,6 +151,7 @@ export class Connection {
   get sessionId(): Buffer {
     return this.#transport.sessionId;
   }
+  /** How many channels are open. */
   get channels(): number {
     return this.#channels.size;
   }
@@ -234,7 +245,7 @@ export class Connection {
       return this.#beforeLogin(type, fields, payload);
     }
     if (type < 80) return this.#transportPacket(type, fields);
-    this.#connectionPacket(type, fields);
+    this.#channels.packet(type, fields);
   }
 
   #beforeLogin(type: number, fields: Fields, payload: Buffer): void {
@@ -271,107 +282,11 @@ export class Connection {
         if (this.#state === "ready") return;
     }
     if (type >= 50) return this.disconnect(Reason.ProtocolError, `unexpected message ${type}`);
+    this.#unimplemented();
+  }
+
+  #unimplemented(): void {
     this.send(packet(Message.Unimplemented, this.#transport.sequence));
-  }
-
-  #connectionPacket(type: number, fields: Fields): void {
-    switch (type) {
-      case Message.GlobalRequest:
-        return this.#global(fields);
-      case Message.RequestSuccess:
-      case Message.RequestFailure:
-        return;
-      case Message.ChannelOpen:
-        return this.#open(fields);
-    }
-    if (type < Message.ChannelWindowAdjust || type > Message.ChannelFailure) {
-      return this.send(packet(Message.Unimplemented, this.#transport.sequence));
-    }
-    const channel = this.#channels.get(fields.uint32());
-    if (!channel) throw new Malformed(`message ${type} for an unknown channel`);
-    switch (type) {
-      case Message.ChannelData:
-        this.#events.activity();
-        return channel.receive(fields.string());
-      case Message.ChannelWindowAdjust:
-        return channel.adjust(fields.uint32());
-      case Message.ChannelExtendedData:
-        fields.uint32();
-        return channel.receiveExtended(fields.string().length);
-      case Message.ChannelEof:
-        return channel.receiveEof();
-      case Message.ChannelClose:
-        return channel.receiveClose();
-      case Message.ChannelRequest:
-        this.#events.activity();
-        return this.#request(channel, fields);
-    }
-  }
-
-  #global(fields: Fields): void {
-    const name = fields.string().toString("latin1");
-    const wantReply = fields.flag();
-    const stop = name === "no-more-sessions@openssh.com";
-    if (stop) this.#noMoreSessions = true;
-    if (wantReply) this.send(packet(stop ? Message.RequestSuccess : Message.RequestFailure));
-  }
-
-  #open(fields: Fields): void {
-    const type = fields.string().toString("latin1");
-    const remote = fields.uint32();
-    const outWindow = fields.uint32();
-    const maxPacket = fields.uint32();
-    const refuse = (code: number, why: string) =>
-      this.send(packet(Message.ChannelOpenFailure, remote, code, why, ""));
-    if (type !== "session") {
-      // RFC 4254 section 5.1: 1 is prohibited (we know it and refuse), 3 an unknown type.
-      return refuse(FORWARDING.has(type) ? 1 : 3, "only session channels are served");
-    }
-    if (this.#noMoreSessions || !this.#events.channel()) return refuse(1, "no more sessions");
-    if (this.#channels.size >= this.#options.maxChannels) return refuse(4, "too many channels");
-    if (maxPacket < 1) return refuse(4, "no room for data");
-    const share = Math.floor(WINDOW / Math.max(1, this.#options.maxChannels));
-    const window = this.#channels.size === 0 ? WINDOW : Math.max(MAX_DATA, share);
-    const local = this.#nextChannel++;
-    const channel = new SshChannel(
-      {
-        budget: this.budget,
-        send: (payload) => this.send(payload),
-        sendData: (id, parts, length) => {
-          this.#events.activity();
-          this.#hold(length);
-          this.#transport.sendData(id, parts, length);
-        },
-        gone: (id) => this.#channels.delete(id),
-      },
-      { local, remote },
-      { window, outWindow, maxPacket },
-    );
-    this.#channels.set(local, channel);
-    this.send(packet(Message.ChannelOpenConfirmation, remote, local, window, MAX_DATA));
-  }
-
-  #request(channel: SshChannel, fields: Fields): void {
-    const type = fields.string().toString("latin1");
-    const wantReply = fields.flag();
-    let answered = false;
-    const reply = (accepted: boolean) => {
-      if (answered) return;
-      answered = true;
-      if (!accepted) channel.started = false;
-      if (!wantReply) return;
-      this.send(packet(accepted ? Message.ChannelSuccess : Message.ChannelFailure, channel.remote));
-    };
-    if ((type !== "subsystem" && type !== "exec") || channel.started) return reply(false);
-    let what: string;
-    try {
-      what = fields.text();
-    } catch {
-      // SSH-03: a malformed payload is declined; the connection goes on.
-      return reply(false);
-    }
-    channel.started = true;
-    this.#events.request(channel, type, what, reply);
   }
 
   /** What is sent during a key exchange waits in ssh2, and counts until it is over. */
@@ -404,19 +319,8 @@ export class Connection {
     this.#transport.destroy();
     const error = new Error(why);
     this.budget.lose(error);
-    for (const channel of this.#channels.values()) channel.lose(error);
-    this.#channels.clear();
+    this.#channels.lose(error);
     this.#socket.end();
     this.#events.closed(why);
   }
 }
-
-const FORWARDING = new Set([
-  "direct-tcpip",
-  "forwarded-tcpip",
-  "x11",
-  "direct-streamlocal@openssh.com",
-  "forwarded-streamlocal@openssh.com",
-  "auth-agent@openssh.com",
-  "tun@openssh.com",
-]);
