@@ -69,7 +69,13 @@ const makeDirectories = (storage: Storage, home: VPath) =>
       Effect.catchIf(
         Effect.asVoid(storage.stat(dir)),
         (e) => e.reason === "NotFound",
-        () => storage.mkdir(dir),
+        // Two first logins at once, on two workers: one of them makes it.
+        () =>
+          Effect.catchIf(
+            storage.mkdir(dir),
+            (e) => e.reason === "AlreadyExists",
+            () => Effect.void,
+          ),
       ),
     { discard: true },
   );

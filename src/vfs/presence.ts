@@ -1,4 +1,4 @@
-import { hashSeed, type Participant, stripes } from "../participant.ts";
+import { hashSeed, type Participant, stripeOf, stripes } from "../participant.ts";
 
 const slash = 0x2f;
 
@@ -34,7 +34,7 @@ export class Presence {
   /** Whether another thread may have an upload at or below `key`. */
   elsewhere(identity: string, key: string): boolean {
     if (this.#all === 0) return false;
-    const stripe = lineageStripes(this.#seed, identity, key).at(-1) as number;
+    const stripe = stripeOf(this.#seed, key === "/" ? identity : identity + key);
     for (let from = 0; from < this.#all; from += stripes) {
       if (from !== this.#mine && Atomics.load(this.#counts, from + stripe) > 0) return true;
     }
