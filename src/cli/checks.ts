@@ -212,7 +212,13 @@ const server = (settings: Settings): Check =>
 const ciphers: Check = Effect.gen(function* () {
   const survey = yield* Effect.promise(() => surveyCiphers(Deno.env.get("SLUICE_CIPHERS")));
   if (survey instanceof Error) {
-    return [fail("ciphers", survey.message, "correct or unset the environment variable")];
+    return [
+      fail(
+        "ciphers",
+        `SLUICE_CIPHERS: ${survey.message}`,
+        "correct or unset the environment variable",
+      ),
+    ];
   }
   return survey.map(({ cipher, provider, others, complaint }) => {
     const why = others.map((other) => `${other.name}: ${other.why}`).join("; ");

@@ -27,7 +27,7 @@ export interface Choice {
 export const wantedProvider = (value: string | undefined): ProviderName | undefined | Error => {
   if (value === undefined || value === "") return undefined;
   return bySpeed.find((name) => name === value) ??
-    new Error(`SLUICE_CIPHERS: ${JSON.stringify(value)} is none of ${bySpeed.join(", ")}`);
+    new Error(`${JSON.stringify(value)} is none of ${bySpeed.join(", ")}`);
 };
 
 /**
