@@ -5,10 +5,10 @@ import type { User } from "../src/model/user.ts";
 import { Storages } from "../src/storage/storages.ts";
 import { supervise } from "./supervisor.ts";
 
-/** Users looked at without giving sessions a turn: about 10 ms of reading their rows. */
-const page = 50;
+/** Users looked at without giving sessions a turn: some 5 ms of reading their rows. */
+const page = 25;
 /** Pause between two pages, so that ten thousand users take a share of the thread and no more. */
-const rest = "10 millis";
+const rest = "20 millis";
 
 /**
  * Removes what dead uploads left in every user's home; answers how many files.

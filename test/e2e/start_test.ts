@@ -26,7 +26,7 @@ Deno.test("with 10,000 users the server is ready first and sweeps their homes th
     const target = { port: server.port, user: `user${users - 1}`, key };
     assert.match(await sftpMust(target, "mkdir here\nls"), /here/);
     const swept = () => server.log.findIndex(({ message }) => /orphan/.test(String(message)));
-    await eventually("the homes are swept", () => swept() >= 0, 60);
+    await eventually("the homes are swept", () => swept() >= 0, 120);
     assert.ok(server.log.findIndex(({ event }) => event === "ready") < swept());
     assert.deepEqual([...Deno.readDirSync(home)], []);
   } finally {
