@@ -1,24 +1,30 @@
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import type { Binding } from "../src/config/config.ts";
 import type { ConfigError } from "../src/errors.ts";
 import { bindAddress } from "./listener.ts";
 
 /**
- * Makes sure that the addresses are free, by taking each for a moment, and
- * answers them with the ports chosen where 0 was asked for. Afterwards several
- * threads can share each; that alone would not notice a port that is taken.
+ * Makes sure that the addresses are free, and answers them with the ports chosen
+ * where 0 was asked for. Until the scope closes others than threads that share
+ * them cannot take them; whoever connects before such a thread listens is cut.
+ *
+ * Sharing alone would not notice a port that another server shares already.
  */
-export const choosePorts = (
+export const holdPorts = (
   bindings: ReadonlyArray<Binding>,
   where: string,
-): Effect.Effect<ReadonlyArray<Binding>, ConfigError> =>
-  Effect.scoped(
-    Effect.forEach(bindings, ({ address, port }) =>
-      Effect.map(
-        Effect.acquireRelease(
-          bindAddress({ address, where }, port, false),
-          (listener) => Effect.sync(() => listener.close()),
-        ),
-        (listener) => ({ address, port: listener.addr.port }),
-      )),
-  );
+): Effect.Effect<ReadonlyArray<Binding>, ConfigError, Scope.Scope> =>
+  Effect.forEach(bindings, ({ address, port }) => {
+    const open = (port: number, shared: boolean) =>
+      Effect.acquireRelease(
+        bindAddress({ address, where }, port, shared),
+        (listener) => Effect.sync(() => listener.close()),
+      );
+    return Effect.gen(function* () {
+      const chosen = yield* Effect.scoped(
+        Effect.map(open(port, false), (listener) => listener.addr.port),
+      );
+      yield* open(chosen, true);
+      return { address, port: chosen };
+    });
+  });

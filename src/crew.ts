@@ -1,6 +1,6 @@
-import { Deferred, Effect, Layer, type Scope } from "effect";
+import { Deferred, Effect, Exit, Layer, Scope } from "effect";
 import { Branches, hubRegistry } from "../actors/branches.ts";
-import { choosePorts } from "../actors/ports.ts";
+import { holdPorts } from "../actors/ports.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
@@ -63,7 +63,14 @@ export const startCrew = (count: number) =>
       const settings = yield* Config;
       // Once, here: workers that each made the missing ones would not agree.
       yield* prepareHostKeys(settings);
-      const bindings = yield* choosePorts(settings.sftpd.bindings, "sftpd.bindings");
+      const ports = yield* Effect.acquireRelease(
+        Scope.make(),
+        (scope, exit) => Scope.close(scope, exit),
+      );
+      const bindings = yield* Scope.extend(
+        holdPorts(settings.sftpd.bindings, "sftpd.bindings"),
+        ports,
+      );
       const { join } = yield* Branches;
       const prepare = yield* preparing(memory, {
         ...settings,
@@ -71,6 +78,7 @@ export const startCrew = (count: number) =>
       });
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;
+      yield* Scope.close(ports, Exit.void);
       return { listeners, alive: () => workers.serving() > 0 };
     });
     return { layer: hubLayer(memory), serve };
