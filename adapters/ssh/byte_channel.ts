@@ -9,7 +9,10 @@ import type { Effect } from "effect";
  * and its unsent backlog is below the connection's budget.
  */
 export interface ByteChannel {
-  /** The next chunk, or undefined at end of input. Rejects when the connection is lost. */
+  /**
+   * The next chunk, which is the caller's from now on (and may be of borrowed memory, see
+   * `memory.ts`), or undefined at end of input. Rejects when the connection is lost.
+   */
   read(): Promise<Uint8Array | undefined>;
   /**
    * Where the channel can: hands all input to `sink` as it comes, instead of `read`. A chunk is

@@ -1,6 +1,7 @@
 import { Effect } from "effect";
 import type { Budget } from "./budget.ts";
 import type { ByteChannel } from "./byte_channel.ts";
+import { borrow, type Bytes } from "./memory.ts";
 import { Malformed, Message, packet } from "./wire.ts";
 
 /** Largest payload of a data packet, either way: what every client takes (RFC 4253 section 6.1). */
@@ -8,6 +9,9 @@ export const MAX_DATA = 32 * 1024;
 /** Output that one channel may queue while its client keeps the window shut. */
 const MAX_QUEUED = 1024 * 1024;
 const MAX_UINT32 = 0xffffffff;
+/** Data of this size or more is gathered for `read`, up to the second. */
+const BULK = 16 * 1024;
+const GATHERED = 256 * 1024;
 
 /** What a channel uses of its connection. */
 export interface ChannelLink {
@@ -37,6 +41,9 @@ export class SshChannel implements ByteChannel {
   #sink: ((chunk: Uint8Array) => void) | undefined;
   #poured: { resolve: () => void; reject: (e: Error) => void } | undefined;
   #inbound: Uint8Array[] = [];
+  /** Memory of the last chunk of `#inbound` where it has room for more. */
+  #gather: Bytes | undefined;
+  #delivering = false;
   #inWindow: number;
   #consumed = 0;
   #inputEnded = false;
@@ -76,11 +83,8 @@ export class SshChannel implements ByteChannel {
   }
 
   read(): Promise<Uint8Array | undefined> {
-    const chunk = this.#inbound.shift();
-    if (chunk) {
-      this.#refill(chunk.length);
-      return Promise.resolve(chunk);
-    }
+    const chunk = this.#next();
+    if (chunk) return Promise.resolve(chunk);
     if (this.#lost && this.#dropped) return refused(this.#lost);
     if (this.#inputEnded) return Promise.resolve(undefined);
     if (this.#reader) return refused(new Error("a read is already pending"));
@@ -93,9 +97,7 @@ export class SshChannel implements ByteChannel {
 
   pour(sink: (chunk: Uint8Array) => void): Promise<void> {
     if (this.#lost && this.#dropped) return refused(this.#lost);
-    const early = this.#inbound;
-    this.#inbound = [];
-    for (const chunk of early) sink(chunk);
+    for (let chunk = this.#inbound.shift(); chunk; chunk = this.#inbound.shift()) sink(chunk);
     if (this.#inputEnded) return Promise.resolve();
     this.#sink = sink;
     return handled(
@@ -135,16 +137,41 @@ export class SshChannel implements ByteChannel {
     if (this.#sentClose) return;
     if (!this.started) return this.#refill(data.length);
     if (this.#sink) return this.#sink(data);
-    // The memory is the connection's, for its next packets.
-    const own = new Uint8Array(data);
-    const reader = this.#reader;
-    if (reader) {
+    this.#keep(data);
+    // What came in one piece from the socket is delivered in one.
+    if (!this.#reader || this.#delivering) return;
+    this.#delivering = true;
+    queueMicrotask(() => {
+      this.#delivering = false;
+      const reader = this.#reader;
+      const chunk = reader && this.#next();
+      if (!chunk) return;
       this.#reader = undefined;
-      this.#refill(data.length);
-      reader.resolve(own);
-    } else {
-      this.#inbound.push(own);
+      reader.resolve(chunk);
+    });
+  }
+
+  /** Copies data, since its memory is the connection's, for its next packets. */
+  #keep(data: Uint8Array): void {
+    const last = this.#inbound.at(-1);
+    const gather = this.#gather;
+    if (last && gather && last.length + data.length <= gather.length) {
+      gather.set(data, last.length);
+      this.#inbound[this.#inbound.length - 1] = gather.subarray(0, last.length + data.length);
+      return;
     }
+    const memory = data.length < BULK ? new Uint8Array(data.length) : borrow(GATHERED);
+    memory.set(data);
+    this.#gather = data.length < BULK ? undefined : memory;
+    this.#inbound.push(memory.subarray(0, data.length));
+  }
+
+  #next(): Uint8Array | undefined {
+    const chunk = this.#inbound.shift();
+    if (!chunk) return undefined;
+    if (this.#inbound.length === 0) this.#gather = undefined;
+    this.#refill(chunk.length);
+    return chunk;
   }
 
   /** Extended data has no meaning towards a server: it is counted and dropped. */
@@ -156,7 +183,7 @@ export class SshChannel implements ByteChannel {
 
   receiveEof(): void {
     this.#inputEnded = true;
-    this.#reader?.resolve(undefined);
+    this.#reader?.resolve(this.#next());
     this.#reader = undefined;
     this.#poured?.resolve();
     this.#poured = undefined;

@@ -1,6 +1,6 @@
-import { Buffer } from "node:buffer";
 import type { FsError } from "../../../src/errors.ts";
 import type { Handle } from "../../../src/vfs/vfs.ts";
+import { borrow, giveBack } from "../memory.ts";
 import { asFsError } from "./receive.ts";
 import type { Wire } from "./wire.ts";
 
@@ -28,14 +28,15 @@ export const emit = async (
 ): Promise<Emitted> => {
   let failure: FsError | undefined;
   const fetch = async (offset: number): Promise<Uint8Array> => {
-    // Fresh memory each time, for the channel keeps what it is given.
-    const into = Buffer.allocUnsafeSlow(Math.min(chunkBytes, size - offset));
+    // The channel keeps what it is given until it was sent.
+    const into = borrow(Math.min(chunkBytes, size - offset));
     if (into.length === 0) return into;
     try {
       return into.subarray(0, await handle.read(offset, into));
     } catch (error) {
       failure = asFsError(error, "read", handle.path);
-      return into.subarray(0, 0);
+      giveBack(into);
+      return new Uint8Array(0);
     }
   };
 
@@ -47,7 +48,7 @@ export const emit = async (
       if (chunk.length === 0) break;
       offset += chunk.length;
       next = fetch(offset);
-      await wire.write(chunk);
+      await wire.write(chunk, () => giveBack(chunk));
     }
   } finally {
     await next;

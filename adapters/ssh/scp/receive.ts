@@ -30,6 +30,7 @@ export const receive = async (
     state.inFlight += chunk.length;
     const done = () => {
       state.inFlight -= chunk.length;
+      wire.done(chunk);
       state.wake?.();
     };
     handle.write(offset, chunk).then(done, (error) => {

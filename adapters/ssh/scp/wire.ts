@@ -1,6 +1,7 @@
 import { Data, Effect } from "effect";
 import { printable } from "../../../src/vpath.ts";
 import type { ByteChannel } from "../byte_channel.ts";
+import { giveBack } from "../memory.ts";
 import { maxLineBytes } from "./lines.ts";
 
 /** The client went away, or said that it gives up. Nobody is left to be told. */
@@ -31,8 +32,10 @@ export interface Wire {
   readonly send: (line: string) => Effect.Effect<void, ClientGone>;
   /** Hot path: at least one and at most `most` bytes, not copied; undefined at the end of input. */
   some(most: number): Promise<Uint8Array | undefined>;
+  /** Hot path: nobody looks any more at what `some` answered. */
+  done(part: Uint8Array): void;
   /** Hot path: hands over `bytes`; see {@linkcode ByteChannel.write}. */
-  write(bytes: Uint8Array): Promise<void>;
+  write(bytes: Uint8Array, taken?: () => void): Promise<void>;
 }
 
 /** Frames `channel`. */
@@ -99,7 +102,10 @@ export const makeWire = (channel: ByteChannel): Wire => {
     fatal: (text) => complain(2, text),
     send: (text) => put(encoder.encode(`${text}\n`)),
     some,
-    write: (bytes) => channel.write(bytes),
+    done: (part) => {
+      if (held.length === 0 || held.buffer !== part.buffer) giveBack(part);
+    },
+    write: (bytes, taken) => channel.write(bytes, taken),
   };
 };
 
