@@ -3,10 +3,14 @@ import { atMost } from "../src/at_most.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
 import { IntentLog, type Unsettled } from "../src/events/intent_log.ts";
-import { isRow } from "../src/events/intents.ts";
 import { type EventFilter, Journal, type Prepared } from "../src/events/journal.ts";
-import { EventStore, type JournalEntry, JournalSink } from "../src/events/journal_sink.ts";
-import { pageSize } from "../src/events/store.ts";
+import {
+  EventStore,
+  isRow,
+  type JournalEntry,
+  JournalSink,
+  pageSize,
+} from "../src/events/journal_sink.ts";
 import { supervise } from "./supervisor.ts";
 
 /** Entries that may wait to be written; a producer beyond that waits for room. */

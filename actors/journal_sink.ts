@@ -1,8 +1,8 @@
 import { Context, Effect, Layer } from "effect";
 import { Database, type Db, whenFree, Writer } from "../src/catalog/database.ts";
 import type { CatalogError } from "../src/errors.ts";
-import { deleteRow, isRow, leftRows } from "../src/events/intents.ts";
-import { EventStore, type JournalEntry, JournalSink } from "../src/events/journal_sink.ts";
+import { deleteRow, leftRows } from "../src/events/intents.ts";
+import { EventStore, isRow, type JournalEntry, JournalSink } from "../src/events/journal_sink.ts";
 import {
   applyUsage,
   insertEvents,

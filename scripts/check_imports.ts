@@ -39,7 +39,8 @@ const folders = new Set([
 
 /** Files that join the parts, and so look outward. Nothing else may import them. */
 const isComposition = (path: string) =>
-  ["main", "app", "crew", "serving", "worker"].map((name) => `src/${name}.ts`).includes(path) ||
+  ["main", "app", "crew", "host_keys", "serving", "worker"].map((name) => `src/${name}.ts`)
+    .includes(path) ||
   path.startsWith("src/cli/");
 
 const rank = (path: string): number | undefined =>

@@ -20,7 +20,7 @@ import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
 import { probes } from "./health.ts";
 import { startCrew } from "./crew.ts";
-import { identityLayer, prepareHostKeys, serveProtocols } from "./serving.ts";
+import { prepareHostKeys } from "./host_keys.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount } from "./vfs/recount.ts";
@@ -44,12 +44,6 @@ export const filesLayer = (settings: Settings) =>
 /** The key that seals one-time-code secrets. */
 export const secretsLayer = (settings: Settings) =>
   Layer.provide(masterKey, Layer.succeed(Config, settings));
-
-/** A server of one thread. */
-const wholeLayer = (settings: Settings) =>
-  Layer.mergeAll(identityLayer, Registry.layer).pipe(
-    Layer.provideMerge(filesLayer(settings)),
-  );
 
 /** Bound addresses by protocol, once every listener accepts. */
 export interface Ready {
@@ -84,7 +78,13 @@ export const serve = (settings: Settings, options: ServeOptions) =>
     if (settings.common.umask !== "") Deno.umask(parseInt(settings.common.umask, 8));
     const count = settings.common.workers || navigator.hardwareConcurrency;
     if (count === 1) {
-      const services = yield* Layer.build(wholeLayer(settings));
+      // Only here: with workers the main thread needs nothing of it.
+      const { identityLayer, serveProtocols } = yield* Effect.promise(() => import("./serving.ts"));
+      const services = yield* Layer.build(
+        Layer.mergeAll(identityLayer, Registry.layer).pipe(
+          Layer.provideMerge(filesLayer(settings)),
+        ),
+      );
       const here = Effect.map(serveProtocols, (listeners) => ({ listeners, alive: () => true }));
       return yield* Effect.provide(Effect.scoped(run(settings, options, here)), services);
     }
@@ -208,4 +208,4 @@ export const prepareKeys = (settings: Settings) =>
     prepareHostKeys(settings),
   );
 
-export { prepareHostKeys } from "./serving.ts";
+export { prepareHostKeys } from "./host_keys.ts";

@@ -15,7 +15,7 @@ import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
-import { prepareHostKeys } from "./serving.ts";
+import { prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./vfs/account_book.ts";

@@ -1,13 +1,9 @@
 import { Effect, Layer } from "effect";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
-import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
-import { loadHostKeys } from "../adapters/ssh/host_keys.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
-import type { Settings } from "./config/config.ts";
-import { ConfigError } from "./errors.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
@@ -24,18 +20,3 @@ export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   return { sftp: ssh.addresses };
 });
-
-/** Reads the host keys, making the default ones that are missing; answers their algorithms. */
-export const prepareHostKeys = (settings: Settings) =>
-  Effect.gen(function* () {
-    const { sftpd, data_dir } = settings;
-    const algorithms = chooseAlgorithms(sftpd);
-    if (algorithms instanceof ConfigError) return yield* algorithms;
-    const keys = yield* loadHostKeys({
-      dataDir: data_dir,
-      files: sftpd.host_keys,
-      certificates: sftpd.host_certificates,
-      algorithms: algorithms.serverHostKey,
-    });
-    return [...keys.keys()];
-  });

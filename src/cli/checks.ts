@@ -2,7 +2,6 @@ import { statfs } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { Effect, Exit, Option, Stream } from "effect";
 import { catalogLayer, databaseFile, prepareHostKeys } from "../app.ts";
-import { surveyCiphers } from "../../adapters/ssh/ciphers/survey.ts";
 import { Admins, Catalog, Users } from "../catalog/catalog.ts";
 import type { Binding, Settings } from "../config/config.ts";
 import { Journal } from "../events/journal.ts";
@@ -210,7 +209,11 @@ const server = (settings: Settings): Check =>
   });
 
 const ciphers: Check = Effect.gen(function* () {
-  const survey = yield* Effect.promise(() => surveyCiphers(Deno.env.get("SLUICE_CIPHERS")));
+  // Loads every library there is, which no other command needs.
+  const survey = yield* Effect.promise(async () => {
+    const { surveyCiphers } = await import("../../adapters/ssh/ciphers/survey.ts");
+    return await surveyCiphers(Deno.env.get("SLUICE_CIPHERS"));
+  });
   if (survey instanceof Error) {
     return [
       fail(

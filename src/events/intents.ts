@@ -2,11 +2,7 @@ import { Effect } from "effect";
 import { attempt, type Db } from "../catalog/database.ts";
 import type { CatalogError } from "../errors.ts";
 import type { Unsettled } from "./intent_log.ts";
-
-const mark = "catalog-";
-
-/** Whether an intent is a row of the catalog, as versions before 0.2 kept them. */
-export const isRow = (intent: string): boolean => intent.startsWith(mark);
+import { rowMark as mark } from "./journal_sink.ts";
 
 /** Forgets such a row; false when somebody did already, and then nothing else may be applied. */
 export const deleteRow = (trx: Db, intent: string): Effect.Effect<boolean, CatalogError> =>

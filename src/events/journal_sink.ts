@@ -4,6 +4,14 @@ import type { Event, NewEvent } from "./event.ts";
 import type { Unsettled } from "./intent_log.ts";
 import type { EventFilter, QuotaDelta } from "./journal.ts";
 
+/** Rows that one query for events answers; longer answers come in pages. */
+export const pageSize = 500;
+
+/** How the ids of intents begin that are rows of the catalog. */
+export const rowMark = "catalog-";
+/** Whether an intent is a row of the catalog, as versions before 0.2 kept them. */
+export const isRow = (intent: string): boolean => intent.startsWith(rowMark);
+
 /** One thing for the catalog to take up. Plain data: it may come from another thread. */
 export interface JournalEntry {
   /** The intent that this settles: the same one is taken up once, however often it comes. */

@@ -6,9 +6,6 @@ import type { CatalogError } from "../errors.ts";
 import { type Event, type EventAction, type EventStatus, kindOf, type NewEvent } from "./event.ts";
 import type { EventFilter, QuotaDelta } from "./journal.ts";
 
-/** Rows that one query answers; longer answers come in pages. */
-export const pageSize = 500;
-
 /** An event on its way into the catalog. `at`: Unix milliseconds. */
 export interface Written {
   readonly event: NewEvent;

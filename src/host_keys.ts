@@ -1,0 +1,20 @@
+import { Effect } from "effect";
+import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
+import { loadHostKeys } from "../adapters/ssh/host_keys.ts";
+import type { Settings } from "./config/config.ts";
+import { ConfigError } from "./errors.ts";
+
+/** Reads the host keys, making the default ones that are missing; answers their algorithms. */
+export const prepareHostKeys = (settings: Settings) =>
+  Effect.gen(function* () {
+    const { sftpd, data_dir } = settings;
+    const algorithms = chooseAlgorithms(sftpd);
+    if (algorithms instanceof ConfigError) return yield* algorithms;
+    const keys = yield* loadHostKeys({
+      dataDir: data_dir,
+      files: sftpd.host_keys,
+      certificates: sftpd.host_certificates,
+      algorithms: algorithms.serverHostKey,
+    });
+    return [...keys.keys()];
+  });
