@@ -196,6 +196,14 @@ forEachSuite("a freed direction throws, and the process lives on", (provider, su
   sealer.free();
   const { memory, length } = clearPacket(suite, new Uint8Array(10));
   assert.throws(() => sealer.seal(memory, 0, length), /after free/);
+  const opener = provider.opener(suite, randomKeys(suite));
+  opener.free();
+  assert.throws(() => {
+    opener.lengthAt(memory, 0);
+    opener.open(memory, 0, length);
+  }, /after free/);
+  const short = { ...randomKeys(suite), key: new Uint8Array(15) };
+  assert.throws(() => provider.sealer(suite, short), /wrong key/);
 });
 
 /** A provider that does one thing wrong. */

@@ -8,7 +8,7 @@ parent.onmessage = async ({ data }: MessageEvent<ProviderName>) => {
   const choices = [...(await pickProviders(data)).values()];
   parent.postMessage("busy");
   const wrong: string[] = [];
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 12; round++) {
     for (const { suite, provider } of choices) {
       const flaw = flawOf(provider, suite);
       if (flaw !== undefined) wrong.push(flaw);

@@ -37,6 +37,10 @@ const must = (result: number) => {
   if (result !== 1) throw new Error("libcrypto failed");
 };
 
+/** Where the library puts what nobody asks for: lengths, and last blocks that are empty. */
+const written: Bytes = new Uint8Array(8);
+const last: Bytes = new Uint8Array(32);
+
 /** Controls of EVP_CIPHER_CTX_ctrl (openssl/evp.h). */
 const GET_TAG = 0x10;
 const SET_TAG = 0x11;
@@ -44,9 +48,6 @@ const tagLength = 16;
 
 /** A symmetric cipher in one direction (EVP_CIPHER_CTX). */
 export class Evp extends Context {
-  readonly #written: Bytes = new Uint8Array(4);
-  readonly #last: Bytes = new Uint8Array(32);
-
   /** `name`: as OpenSSL knows it. */
   constructor(lib: Libcrypto, name: string, encrypt: boolean, key: Uint8Array, iv: Bytes) {
     const cipher = lib.EVP_get_cipherbyname(text(name));
@@ -61,38 +62,36 @@ export class Evp extends Context {
     lib.EVP_CIPHER_CTX_set_padding(pointer, 0);
   }
 
-  /** Begins anew with the same key. */
-  restart(iv: Bytes): void {
-    must(this.lib.EVP_CipherInit_ex(this.live, null, null, null, iv, -1));
+  /** Begins anew, with the same key or another. */
+  restart(iv: Bytes, key: Bytes | null = null): void {
+    must(this.lib.EVP_CipherInit_ex(this.live, null, null, key, iv, -1));
   }
 
   /** Authenticates without turning. */
   associate(bytes: Bytes): void {
-    must(this.lib.EVP_CipherUpdate(this.live, null, this.#written, bytes, bytes.length));
+    must(this.lib.EVP_CipherUpdate(this.live, null, written, bytes, bytes.length));
   }
 
   /** Turns `from` into `into`, which may be the same bytes. */
   update(into: Bytes, from: Bytes): void {
-    must(this.lib.EVP_CipherUpdate(this.live, into, this.#written, from, from.length));
+    must(this.lib.EVP_CipherUpdate(this.live, into, written, from, from.length));
   }
 
   /** Ends a message and writes its tag. */
   finish(tag: Bytes): void {
-    must(this.lib.EVP_CipherFinal_ex(this.live, this.#last, this.#written));
+    must(this.lib.EVP_CipherFinal_ex(this.live, last, written));
     must(this.lib.EVP_CIPHER_CTX_ctrl(this.live, GET_TAG, tagLength, tag));
   }
 
   /** Ends a message: whether `tag` is right. Compared in constant time by the library. */
   verify(tag: Bytes): boolean {
     must(this.lib.EVP_CIPHER_CTX_ctrl(this.live, SET_TAG, tagLength, tag));
-    return this.lib.EVP_CipherFinal_ex(this.live, this.#last, this.#written) === 1;
+    return this.lib.EVP_CipherFinal_ex(this.live, last, written) === 1;
   }
 }
 
 /** HMAC with one key, for any number of messages (HMAC_CTX). */
 export class Hmac extends Context {
-  readonly #length: Bytes = new Uint8Array(4);
-
   constructor(lib: Libcrypto, hash: string, key: Uint8Array) {
     const digest = lib.EVP_get_digestbyname(text(hash));
     const pointer = lib.HMAC_CTX_new();
@@ -111,13 +110,12 @@ export class Hmac extends Context {
     must(HMAC_Init_ex(this.live, null, 0, null, null));
     must(HMAC_Update(this.live, head, BigInt(head.length)));
     must(HMAC_Update(this.live, body, BigInt(body.length)));
-    must(HMAC_Final(this.live, mac, this.#length));
+    must(HMAC_Final(this.live, mac, written));
   }
 }
 
 /** Poly1305, a new key for each message (EVP_MAC, version 3). */
 export class Poly1305 extends Context {
-  readonly #length: Bytes = new Uint8Array(8);
   readonly #mac: NonNullable<Libcrypto["EVP_MAC_init"]>;
   readonly #update: NonNullable<Libcrypto["EVP_MAC_update"]>;
   readonly #final: NonNullable<Libcrypto["EVP_MAC_final"]>;
@@ -144,7 +142,7 @@ export class Poly1305 extends Context {
   sign(key: Bytes, body: Bytes, mac: Bytes): void {
     must(this.#mac(this.live, key, 32n, null));
     must(this.#update(this.live, body, BigInt(body.length)));
-    must(this.#final(this.live, mac, this.#length, 16n));
+    must(this.#final(this.live, mac, written, 16n));
   }
 }
 

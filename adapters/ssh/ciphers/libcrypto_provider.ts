@@ -1,7 +1,9 @@
 import type { Libcrypto } from "./libcrypto.ts";
+import { ChaChaPoly, share, type Shared } from "./libcrypto_chacha.ts";
 import { equal, Evp, Hmac, Poly1305 } from "./libcrypto_contexts.ts";
 import {
   type Bytes,
+  keyLengthsOf,
   type Keys,
   type Opener,
   type Provider,
@@ -16,8 +18,16 @@ import {
 
 /** Every suite, by the system's OpenSSL; chacha20-poly1305 from version 3 on. */
 export const libcryptoProvider = (lib: Libcrypto): Provider => {
+  let shared: Shared | undefined;
   const make = (suite: Suite, keys: Keys, encrypt: boolean): Sealer & Opener => {
-    if (suite.cipher === "chacha20-poly1305") return new ChaChaPoly(lib, suite, keys);
+    const lengths = keyLengthsOf(suite);
+    // The library reads as much as it needs, whatever is there.
+    if (keys.key.length !== lengths.key || keys.iv.length !== lengths.iv) {
+      throw new Error(`wrong key for ${suite.cipher}`);
+    }
+    if (suite.cipher === "chacha20-poly1305") {
+      return new ChaChaPoly(lib, shared ??= share(lib), suite, keys);
+    }
     return suite.mac
       ? new CipherAndMac(lib, suite, suite.mac, keys, encrypt)
       : new Gcm(lib, suite, keys, encrypt);
@@ -157,76 +167,5 @@ class CipherAndMac implements Sealer, Opener {
   free(): void {
     this.#evp.free();
     this.#hmac.free();
-  }
-}
-
-/** A direction of chacha20-poly1305@openssh.com (OpenSSH's PROTOCOL.chacha20poly1305). */
-class ChaChaPoly implements Sealer, Opener {
-  readonly shape: Shape;
-  sequence: number;
-  readonly #lib: Libcrypto;
-  readonly #main: Evp;
-  readonly #lengths: Evp;
-  readonly #poly: Poly1305;
-  /** Block counter in the first half, little-endian; sequence number in the second, big-endian. */
-  readonly #iv: Bytes = new Uint8Array(16);
-  readonly #zeros: Bytes = new Uint8Array(64);
-  /** The first block of the key stream; its first half is the key of the MAC. */
-  readonly #block: Bytes = new Uint8Array(64);
-  readonly #length: Bytes = new Uint8Array(4);
-  readonly #mac: Bytes = new Uint8Array(16);
-
-  constructor(lib: Libcrypto, suite: Suite, keys: Keys) {
-    this.shape = shapeOf(suite);
-    this.sequence = keys.sequence;
-    this.#lib = lib;
-    this.#main = new Evp(lib, "chacha20", true, keys.key.subarray(0, 32), this.#iv);
-    this.#lengths = new Evp(lib, "chacha20", true, keys.key.subarray(32), this.#iv);
-    this.#poly = new Poly1305(lib);
-  }
-
-  seal(memory: Bytes, at: number, length: number): void {
-    this.#begin();
-    const head = memory.subarray(at, at + 4), body = memory.subarray(at + 4, at + length);
-    this.#lengths.restart(this.#iv);
-    this.#lengths.update(head, head);
-    this.#main.update(body, body);
-    const mac = memory.subarray(at + length, at + length + 16);
-    this.#poly.sign(this.#block, memory.subarray(at, at + length), mac);
-    this.sequence = (this.sequence + 1) >>> 0;
-  }
-
-  lengthAt(memory: Bytes, at: number): number {
-    this.#number();
-    this.#lengths.restart(this.#iv);
-    this.#lengths.update(this.#length, memory.subarray(at, at + 4));
-    return uint32At(this.#length, 0);
-  }
-
-  open(memory: Bytes, at: number, length: number): void {
-    this.#begin();
-    this.#poly.sign(this.#block, memory.subarray(at, at + length), this.#mac);
-    const given = memory.subarray(at + length, at + length + 16);
-    if (!equal(this.#lib, this.#mac, given, 16)) throw new WrongTag();
-    // The key stream goes on with its second block.
-    const body = memory.subarray(at + 4, at + length);
-    this.#main.update(body, body);
-    this.sequence = (this.sequence + 1) >>> 0;
-  }
-
-  #number(): void {
-    writeUint32(this.#iv, 12, this.sequence);
-  }
-
-  #begin(): void {
-    this.#number();
-    this.#main.restart(this.#iv);
-    this.#main.update(this.#block, this.#zeros);
-  }
-
-  free(): void {
-    this.#main.free();
-    this.#lengths.free();
-    this.#poly.free();
   }
 }

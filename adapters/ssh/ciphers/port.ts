@@ -123,6 +123,23 @@ export const shapeOf = ({ cipher, mac }: Suite): Shape => {
   };
 };
 
+const keyLengths: Readonly<Record<CipherName, readonly [key: number, iv: number]>> = {
+  "aes128-gcm": [16, 12],
+  "aes256-gcm": [32, 12],
+  "chacha20-poly1305": [64, 0],
+  "aes128-ctr": [16, 16],
+  "aes192-ctr": [24, 16],
+  "aes256-ctr": [32, 16],
+  "aes128-cbc": [16, 16],
+  "aes256-cbc": [32, 16],
+};
+
+/** Bytes of the key and the IV of a cipher. */
+export const keyLengthsOf = ({ cipher }: Suite): { readonly key: number; readonly iv: number } => {
+  const [key, iv] = keyLengths[cipher];
+  return { key, iv };
+};
+
 /** Bytes of padding for a payload: at least four, and the whole a multiple of the block size. */
 export const paddingFor = ({ blockSize, padsLength }: Shape, payloadLength: number): number => {
   const least = (padsLength ? 5 : 1) + payloadLength;

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { knownAnswers } from "./known_answers.ts";
 import {
   type Bytes,
+  keyLengthsOf,
   type Keys,
   paddingFor,
   type Provider,
@@ -19,23 +20,12 @@ const pattern = (length: number, seed: number): Bytes => {
 };
 const clear = pattern(1100, 5);
 
-const keyLengths: Readonly<Record<Suite["cipher"], readonly [key: number, iv: number]>> = {
-  "aes128-gcm": [16, 12],
-  "aes256-gcm": [32, 12],
-  "chacha20-poly1305": [64, 0],
-  "aes128-ctr": [16, 16],
-  "aes192-ctr": [24, 16],
-  "aes256-ctr": [32, 16],
-  "aes128-cbc": [16, 16],
-  "aes256-cbc": [32, 16],
-};
-
 /** Keys of the known answers. All counters are about to carry, the sequence number to wrap. */
 export const testKeys = (suite: Suite): Keys => {
-  const [keyLength, ivLength] = keyLengths[suite.cipher];
+  const lengths = keyLengthsOf(suite);
   return {
-    key: pattern(keyLength, 7),
-    iv: pattern(ivLength, 11).fill(0xff, 4),
+    key: pattern(lengths.key, 7),
+    iv: pattern(lengths.iv, 11).fill(0xff, 4),
     macKey: pattern(suite.mac ? shapeOf(suite).overhead : 0, 13),
     sequence: 0xffff_fffe,
   };
