@@ -39,7 +39,7 @@ export const Common = section({
   /** Directory for homes of users without `home_dir`; relative to the data folder. */
   users_base_dir: withDefault(S.String, "users"),
   /** Threads that serve clients: 0 for one a core, 1 for all in the main thread. */
-  workers: withDefault(S.Int.pipe(S.between(0, 64)), 1),
+  workers: withDefault(S.Int.pipe(S.between(0, 64)), 0),
   /** fsync files and directories before an upload is acknowledged. */
   fsync: withDefault(S.Boolean, true),
 });
