@@ -1,6 +1,7 @@
 import { Cause, Effect, Exit, Option, Scope } from "effect";
 import type { FsError, FsReason } from "../errors.ts";
 import { fault } from "../failpoint.ts";
+import { held } from "../held.ts";
 import type { Entry } from "../model/entry.ts";
 import type { WriteMode } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
@@ -29,7 +30,7 @@ export const open = (
     if (path === "/") return access.fail("IsDirectory", "open", path);
     const writes = options.write || options.append;
     return Effect.flatMap(
-      Effect.acquireRelease(Scope.make(), (s) => Scope.close(s, Exit.void)),
+      held(Scope.make(), (s) => Scope.close(s, Exit.void)),
       (inner) =>
         Effect.tapErrorCause(
           Scope.extend(
@@ -117,7 +118,7 @@ const openToWrite = (
         });
       };
       return Effect.flatMap(
-        Effect.acquireRelease(
+        held(
           quota.reserve(user, path, existing?.size),
           (taken) => Effect.sync(() => taken.release()),
         ),

@@ -6,6 +6,8 @@ import { codeOf } from "./errors.ts";
 export interface Place {
   readonly path: string;
   readonly info: Deno.FileInfo | undefined;
+  /** The directory that holds it, where the walk came through; undefined for the root. */
+  readonly above?: Deno.FileInfo | undefined;
 }
 
 const maxHops = 10;
@@ -39,6 +41,7 @@ export const locate = (root: string, key: string, op: string, follow: boolean): 
   const at: string[] = [];
   let hops = 0;
   let info: Deno.FileInfo | undefined = peek(root);
+  let above: Deno.FileInfo | undefined;
   if (!info) throw refuse("NotFound");
   while (rest.length > 0) {
     const part = rest.pop() as string;
@@ -47,6 +50,7 @@ export const locate = (root: string, key: string, op: string, follow: boolean): 
       if (at.length === 0) throw refuse("Denied", "the link leads out of the home directory");
       at.pop();
       info = peek(join(root, at));
+      above = undefined;
       continue;
     }
     if (!info) throw refuse("NotFound");
@@ -61,9 +65,10 @@ export const locate = (root: string, key: string, op: string, follow: boolean): 
       continue;
     }
     at.push(part);
+    above = info;
     info = found;
   }
-  return { path: join(root, at), info };
+  return { path: join(root, at), info, above };
 };
 
 /** The canonical key of a place inside `root`. */

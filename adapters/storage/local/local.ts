@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { Effect, type Scope } from "effect";
 import { FsError } from "../../../src/errors.ts";
+import { held } from "../../../src/held.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Capabilities } from "../../../src/storage/capabilities.ts";
 import type { Reader, Storage } from "../../../src/storage/storage.ts";
@@ -190,7 +191,7 @@ const openReader = (
   turns: Turns,
   key: string,
 ): Effect.Effect<Reader, FsError, Scope.Scope> =>
-  Effect.acquireRelease(
+  held(
     Effect.try({
       try: () =>
         turns.together(() => {
@@ -217,13 +218,15 @@ const openReader = (
     const name = nameOf(key);
     return {
       entry,
+      // 9 µs on the loop, 60 through the thread pool.
       stat: () =>
-        new Promise((resolve, reject) =>
-          fs.fstat(
-            fd,
-            (cause, info) => cause ? reject(failed(cause)) : resolve(entryOfOpen(name, info)),
-          )
-        ),
+        new Promise((resolve, reject) => {
+          try {
+            resolve(entryOfOpen(name, fs.fstatSync(fd)));
+          } catch (cause) {
+            reject(failed(cause));
+          }
+        }),
       readAt: (offset, into) =>
         readAt(fd, offset, into).catch((cause) => {
           throw failed(cause);

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { Effect, type Scope } from "effect";
 import { FsError } from "../../../src/errors.ts";
+import { held } from "../../../src/held.ts";
 import type { Turns } from "../../../src/storage/turns.ts";
 import type { WriteOptions, Writer } from "../../../src/storage/storage.ts";
 import { dirOf, keyOf, locate, verifyOpen } from "./confine.ts";
@@ -18,7 +19,7 @@ export const openWriter = (
   key: string,
   how: WriteOptions,
 ): Effect.Effect<Writer, FsError, Scope.Scope> =>
-  Effect.acquireRelease(
+  held(
     Effect.try({
       try: () => turns.together(() => open(options, turns, key, how)),
       catch: toFsError("open", key),
@@ -30,11 +31,12 @@ const open = (options: LocalOptions, turns: Turns, key: string, how: WriteOption
   const refuse = (reason: FsError["reason"], detail?: string) =>
     new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
   const exclusive = how.mode === "create";
-  const { path, info } = locate(options.root, key, "open", !exclusive);
+  const { path, info, above } = locate(options.root, key, "open", !exclusive);
   if (info?.isDirectory) throw refuse("IsDirectory");
   if (info && exclusive) throw refuse("AlreadyExists");
   if (info && !info.isFile) throw refuse("Denied", "not a regular file");
-  const parent = locate(options.root, keyOf(options.root, dirOf(path)), "open", false).info;
+  const parent = above ??
+    locate(options.root, keyOf(options.root, dirOf(path)), "open", false).info;
   if (!parent) throw refuse("NotFound");
   if (!parent.isDirectory) throw refuse("NotDirectory");
   const target: Target = {
