@@ -217,7 +217,9 @@ export const bindAddress = (
 ): Effect.Effect<Deno.TcpListener, ConfigError> =>
   Effect.try({
     try: () => {
-      if (options.address !== "") return Deno.listen({ hostname: options.address, port, reusePort });
+      if (options.address !== "") {
+        return Deno.listen({ hostname: options.address, port, reusePort });
+      }
       try {
         return Deno.listen({ hostname: "::", port, reusePort });
       } catch (error) {
