@@ -45,7 +45,11 @@ export const local = (options: LocalOptions): Storage => {
     Effect.tryPromise({ try: () => turns.together(step), catch: toFsError(op, key) });
   const settledAlone = (op: string, key: string, step: () => Promise<void>) =>
     Effect.tryPromise({ try: () => turns.alone(step), catch: toFsError(op, key) });
-  const existing = (op: string, key: string, follow: boolean): Required<Place> => {
+  const existing = (
+    op: string,
+    key: string,
+    follow: boolean,
+  ): Pick<Required<Place>, "path" | "info"> => {
     const { path, info } = locate(root, key, op, follow);
     if (!info) throw new FsError({ reason: "NotFound", op, path: key });
     return { path, info };
