@@ -42,7 +42,7 @@ export const reread = (
     const user = yield* users.find(username);
     if (!user) return;
     // What was settled in memory is in the row once it is flushed.
-    const stored = Effect.andThen(journal.flush, users.find(username)).pipe(
+    const stored = Effect.flatMap(journal.flush, () => users.find(username)).pipe(
       Effect.map((now) => ({
         bytes: (now ?? user).used_quota_size,
         files: (now ?? user).used_quota_files,

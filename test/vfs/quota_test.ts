@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { Deferred, Effect, Fiber, Layer, TestClock } from "effect";
 import { Users } from "../../src/catalog/catalog.ts";
+import { Journal } from "../../src/events/journal.ts";
 import { Account } from "../../src/vfs/account.ts";
 import { AccountBook, Accounts, bookedAccounts } from "../../src/vfs/account_book.ts";
 import { admit, dismiss, Participant } from "../../src/participant.ts";
 import { Quota } from "../../src/vfs/quota.ts";
+import { reread } from "../../src/vfs/recount.ts";
 import { quotaAccounts, sharedQuota } from "../../src/vfs/quota_accounts.ts";
 import { it, live } from "../harness.ts";
 import { makeUser } from "./bench.ts";
@@ -238,3 +240,38 @@ it("open() finds room for ten thousand accounts", () =>
       context,
     );
   }));
+
+live(
+  "reread() takes a usage from the catalog once the others' changes have reached it",
+  () =>
+    Effect.gen(function* () {
+      // A worker settled 30 bytes in memory that its journal still holds; a dead one left memory wrong by 500.
+      let stored = 100;
+      let queued = 30;
+      const user = makeUser({ used_quota_size: 100 });
+      const users = Layer.succeed(
+        Users,
+        {
+          find: () => Effect.succeed({ ...user, used_quota_size: stored, used_quota_files: 2 }),
+          setUsage: (_: string, { bytes }: { bytes: number }) =>
+            Effect.sync(() => void (stored = bytes)),
+        } as unknown as typeof Users.Service,
+      );
+      const journal = Layer.succeed(
+        Journal,
+        {
+          flush: Effect.sync(() => {
+            stored += queued;
+            queued = 0;
+          }),
+        } as unknown as typeof Journal.Service,
+      );
+      yield* Effect.gen(function* () {
+        const quota = yield* Quota;
+        yield* quota.adjust(user, { bytes: 530, files: 5 });
+        yield* reread("alice");
+        assert.deepEqual(yield* quota.usage(user), { bytes: 130, files: 2 });
+        assert.equal(stored, 130);
+      }).pipe(Effect.provide(Layer.provideMerge(quotaAccounts, Layer.merge(users, journal))));
+    }),
+);
