@@ -64,6 +64,7 @@ export interface ServeOptions {
 interface Serving {
   readonly listeners: Readonly<Record<string, ReadonlyArray<string>>>;
   readonly alive: () => boolean;
+  readonly workers: () => number;
 }
 
 /**
@@ -85,7 +86,10 @@ export const serve = (settings: Settings, options: ServeOptions) =>
           Layer.provideMerge(filesLayer(settings)),
         ),
       );
-      const here = Effect.map(serveProtocols, (listeners) => ({ listeners, alive: () => true }));
+      const here = Effect.map(
+        serveProtocols,
+        (listeners) => ({ listeners, alive: () => true, workers: () => 0 }),
+      );
       return yield* Effect.provide(Effect.scoped(run(settings, options, here)), services);
     }
     // Threads load while the catalog is opened, and end before it is closed.
@@ -124,6 +128,7 @@ const run = <E, R>(
     const telemetry = yield* telemetryApp({
       version,
       ready: () => ready && serving.alive(),
+      workers: serving.workers,
       probes: yield* probes(serving.listeners.sftp ?? []),
     });
     listeners.telemetry = yield* Effect.forEach(settings.telemetry.bindings, (b) =>

@@ -79,7 +79,7 @@ export const startCrew = (count: number) =>
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;
       yield* Scope.close(ports, Exit.void);
-      return { listeners, alive: () => workers.serving() > 0 };
+      return { listeners, alive: () => workers.serving() > 0, workers: workers.serving };
     });
     return { layer: hubLayer(memory), serve };
   });

@@ -13,6 +13,8 @@ export interface Health {
   readonly probes: ReadonlyArray<Probe>;
   /** False before the listeners accept and while draining. */
   readonly ready: () => boolean;
+  /** Worker threads that serve now; 0 when the main thread serves. */
+  readonly workers: () => number;
 }
 
 /** A probe that hangs longer is a failed one. */
@@ -49,6 +51,7 @@ export const telemetryApp = (
       const sessions = await run(registry.list);
       c.header("content-type", "text/plain; version=0.0.4; charset=utf-8");
       return c.body(expose(health.version, counts, {
+        workers: health.workers(),
         sessions: sessions.length,
         transfers: sessions.reduce((sum, s) => sum + s.active_transfers.length, 0),
       }));
@@ -60,7 +63,7 @@ export const telemetryApp = (
 const expose = (
   version: string,
   counts: Counts,
-  now: { readonly sessions: number; readonly transfers: number },
+  now: { readonly workers: number; readonly sessions: number; readonly transfers: number },
 ): string => {
   const lines: string[] = [];
   const add = (
@@ -73,6 +76,9 @@ const expose = (
     for (const [labels, value] of values) lines.push(`${name}${labels} ${value}`);
   };
   add("sluice_build_info", "gauge", "Version of the server.", [[`{version="${version}"}`, 1]]);
+  add("sluice_workers", "gauge", "Worker threads that serve; 0 when the main thread does.", [
+    ["", now.workers],
+  ]);
   add("sluice_sessions", "gauge", "Logged-in sessions.", [["", now.sessions]]);
   add("sluice_transfers", "gauge", "Transfers under way.", [["", now.transfers]]);
   add("sluice_logins_total", "counter", "Logins since the start.", [
