@@ -122,3 +122,24 @@ Deno.test("what is written in place on one worker and removed by another is coun
   await first.close(target);
   await usageAgrees(w.server, "ann");
 });
+
+Deno.test("QUOTA-11: a scan while all workers write sets no wrong usage", async () => {
+  const w = staged();
+  await using all = await spread(w, "ann");
+  let over = false;
+  const busy = all.sessions.slice(0, 6).map(async (session, i) => {
+    for (let n = 0; !over; n++) {
+      const name = `/scan${i}-${n % 5}`;
+      assert.equal((await session.put(name, noise(1000 + 100 * (n % 50), n))).code, status.ok);
+      if (n % 3 === 0) {
+        assert.equal((await session.request(op.remove, str(name))).code, status.ok);
+      }
+      // Room for a scan to find a quiet moment, now and then.
+      if (n % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+  });
+  for (let scan = 0; scan < 4; scan++) await w.server.sluice("user", "quota-scan", "ann");
+  over = true;
+  await Promise.all(busy);
+  await usageAgrees(w.server, "ann");
+});

@@ -5,9 +5,16 @@ import { admit, dismiss, stripeOf } from "../../src/participant.ts";
 import { it, live } from "../harness.ts";
 import { memoryFor, startThread } from "./threads.ts";
 
+/** Locks whose stripes are the same in every run: by chance two names may share one. */
+const fixed = () => {
+  const participant = admit(memoryFor(1), 0);
+  new Int32Array(participant.memory.head)[0] = 7;
+  return new PathLocks(participant);
+};
+
 it("with() lets the callers of one path in one after the other, in the order they came", () =>
   Effect.gen(function* () {
-    const locks = new PathLocks();
+    const locks = fixed();
     const order: number[] = [];
     let inside = 0;
     yield* Effect.forEach(
@@ -29,7 +36,7 @@ it("with() lets the callers of one path in one after the other, in the order the
 
 it("with() holds the callers of different paths apart from nothing", () =>
   Effect.gen(function* () {
-    const locks = new PathLocks();
+    const locks = fixed();
     yield* locks.with(["a"], locks.with(["z"], Effect.void));
   }));
 
@@ -43,16 +50,14 @@ it("with() takes two paths of one stripe once", () =>
       if (other !== undefined) twins.push(other, `name${i}`);
       seen.set(stripe, `name${i}`);
     }
-    const participant = admit(memoryFor(1), 0);
-    new Int32Array(participant.memory.head)[0] = 7;
-    const locks = new PathLocks(participant);
+    const locks = fixed();
     assert.equal(yield* locks.with(twins, Effect.succeed("in")), "in");
     assert.equal(yield* locks.with(["name0", "name0"], Effect.succeed("in")), "in");
   }));
 
 it("with() gives the path back when the body fails, dies or is interrupted", () =>
   Effect.gen(function* () {
-    const locks = new PathLocks();
+    const locks = fixed();
     yield* Effect.exit(locks.with(["a", "b"], Effect.fail("no")));
     yield* Effect.exit(locks.with(["a", "b"], Effect.die("no")));
     const held = yield* Effect.fork(locks.with(["a", "b"], Effect.never));
@@ -63,7 +68,7 @@ it("with() gives the path back when the body fails, dies or is interrupted", () 
 
 it("with() leaves the line when it is interrupted, and gives back what it had", () =>
   Effect.gen(function* () {
-    const locks = new PathLocks();
+    const locks = fixed();
     const gate = yield* Deferred.make<void>();
     const holder = yield* Effect.fork(locks.with(["b"], Deferred.await(gate)));
     yield* Effect.yieldNow();
@@ -94,6 +99,30 @@ live(
       for (const { said } of threads) assert.equal(yield* said(), "done");
       assert.equal(new Int32Array(numbers)[0], 4 * rounds);
       assert.ok(new Int32Array(memory.locks).every((word) => word === 0));
+    }),
+);
+
+live(
+  "with() lets another thread in while the fibers of one never let go",
+  () =>
+    Effect.gen(function* () {
+      const memory = memoryFor(1);
+      const hub = new PathLocks(admit(memory, 0));
+      const numbers = new SharedArrayBuffer(8);
+      const rounds = 20_000;
+      const busy = yield* startThread("./locks_worker.ts", memory, 1, {
+        numbers,
+        rounds,
+        what: "add",
+      });
+      const shared = new Int32Array(numbers);
+      while (shared[0] === 0) yield* Effect.promise(() => new Promise((r) => setTimeout(r, 1)));
+      for (let i = 0; i < 5; i++) {
+        yield* hub.with(["a"], Effect.sync(() => shared[0] = (shared[0] as number) + 1));
+      }
+      assert.ok((shared[0] as number) < rounds, "let in only when the other was done");
+      assert.equal(yield* busy.said(), "done");
+      assert.equal(shared[0], rounds + 5);
     }),
 );
 
