@@ -16,8 +16,8 @@ import { supervise } from "./supervisor.ts";
 /** Entries that may wait to be written; a producer beyond that waits for room. */
 const capacity = 8192;
 const batchSize = 1024;
-/** How long an entry may wait for company, in milliseconds. */
-const linger = 50;
+/** How long an entry may wait for company, in milliseconds: longer while many come, since each batch costs a flush. */
+const linger = (before: number) => before < 16 ? 50 : 200;
 /** How often followers look for events of other processes, in milliseconds. */
 const pollEvery = 400;
 
@@ -39,6 +39,7 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
       let box: JournalEntry[] = [];
       let batch: ReadonlyArray<JournalEntry> = [];
       let queued = 0;
+      let latest = 0;
       let written = 0;
       /** Who waits for the entry of a number to be written, in order. */
       const marks: Array<{ readonly upTo: number; readonly done: () => void }> = [];
@@ -49,7 +50,7 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
       const turn = Effect.gen(function* () {
         if (batch.length === 0) {
           yield* filled.await;
-          yield* Effect.raceFirst(Effect.sleep(linger), hurry.await);
+          yield* Effect.raceFirst(Effect.sleep(linger(latest)), hurry.await);
           batch = box.length <= batchSize ? box : box.slice(0, batchSize);
           box = box.length <= batchSize ? [] : box.slice(batchSize);
           if (box.length === 0) filled.unsafeClose();
@@ -59,6 +60,7 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
           if (intent !== undefined && !isRow(intent)) log.forget(intent);
         }
         written += batch.length;
+        latest = batch.length;
         batch = [];
         while (marks[0] && marks[0].upTo <= written) marks.shift()?.done();
         if (marks.length === 0) hurry.unsafeClose();
