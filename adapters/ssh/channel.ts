@@ -8,6 +8,12 @@ import { Malformed, Message, packet } from "./wire.ts";
 export const MAX_DATA = 32 * 1024;
 /** Output that one channel may queue while its client keeps the window shut. */
 const MAX_QUEUED = 1024 * 1024;
+/**
+ * Milliseconds for which a client that has ended its input may leave the window
+ * shut. OpenSSH's ssh, when its sftp is killed, ends its input and lives on; for
+ * what it threw away it never opens the window, and only the server can end that.
+ */
+const PATIENCE = 30_000;
 const MAX_UINT32 = 0xffffffff;
 /** Data of this size or more is gathered for `read`, up to the second. */
 const BULK = 16 * 1024;
@@ -37,6 +43,7 @@ export class SshChannel implements ByteChannel {
   readonly #link: ChannelLink;
   readonly #window: number;
   readonly #maxPacket: number;
+  readonly #patience: number;
 
   #sink: ((chunk: Uint8Array) => void) | undefined;
   #poured: { resolve: () => void; reject: (e: Error) => void } | undefined;
@@ -55,6 +62,8 @@ export class SshChannel implements ByteChannel {
   #queued = 0;
   #outWindow: number;
   #scheduled = false;
+  /** Runs while the client has ended its input and keeps the window shut. */
+  #waiting: ReturnType<typeof setTimeout> | undefined;
   #blocked: Array<{ resolve: () => void; reject: (e: Error) => void }> = [];
 
   /** Nothing can be written any more: the channel is closed, or the connection gone. */
@@ -67,7 +76,7 @@ export class SshChannel implements ByteChannel {
   constructor(
     link: ChannelLink,
     ids: { local: number; remote: number },
-    size: { window: number; outWindow: number; maxPacket: number },
+    size: { window: number; outWindow: number; maxPacket: number; patience?: number },
   ) {
     this.#link = link;
     this.local = ids.local;
@@ -76,6 +85,7 @@ export class SshChannel implements ByteChannel {
     this.#inWindow = size.window;
     this.#outWindow = size.outWindow;
     this.#maxPacket = Math.min(size.maxPacket, MAX_DATA);
+    this.#patience = size.patience ?? PATIENCE;
   }
 
   get backlog(): number {
@@ -187,6 +197,7 @@ export class SshChannel implements ByteChannel {
     this.#reader = undefined;
     this.#poured?.resolve();
     this.#poured = undefined;
+    this.#schedule();
   }
 
   receiveClose(): void {
@@ -279,6 +290,19 @@ export class SshChannel implements ByteChannel {
       for (const { resolve, reject } of blocked) this.#link.budget.room().then(resolve, reject);
     }
     if (this.#ending && this.#outbound.length === 0) this.#finish();
+    this.#watch();
+  }
+
+  /** Waits for the window of a client that sends nothing any more, for so long and not longer. */
+  #watch(): void {
+    if (!this.#inputEnded) return;
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+    if (this.#outbound.length === 0 || this.#lost || this.#sentClose) return;
+    this.#waiting = setTimeout(() => {
+      this.#sendClose();
+      this.#abandon(new Error("the client takes no more output"));
+    }, this.#patience);
   }
 
   #sendExtended(parts: ReadonlyArray<Uint8Array>): void {
@@ -315,6 +339,7 @@ export class SshChannel implements ByteChannel {
 
   #abandon(error: Error): void {
     if (this.#lost) return;
+    clearTimeout(this.#waiting);
     this.#lost = error;
     this.#link.budget.give(this.#queued);
     this.#queued = 0;
