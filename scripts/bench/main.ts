@@ -117,9 +117,13 @@ const main = async (options: Options): Promise<number> => {
     (load > 0.5 ? `; the machine was busy at the start (load ${load.toFixed(1)})` : "");
   const commit = makers[0]?.version.replace("commit ", "") ?? "";
   const to = options.out ?? root;
+  const picture = "![How every row compares](performance.svg)";
   await appendHistory(`${to}/bench/history.csv`, figures, commit, await machine());
   if (options.only.length > 0 && options.out === undefined) return 0;
-  await writePage(`${to}/docs/performance.md`, `${about}\n\n${report(figures, names)}`);
+  await writePage(
+    `${to}/docs/performance.md`,
+    `${about}\n\n${picture}\n\n${report(figures, names)}`,
+  );
   const peers = names.filter((n) => n !== ours);
   const title = `Sluice ${commit} beside ${peers.join(" and ")}`;
   await Deno.writeTextFile(`${to}/docs/performance.svg`, chart(figures, peers, title));

@@ -121,7 +121,7 @@ const judgeEnd = async (world: World, before: Sample, options: Options): Promise
     return now.sessions === 0 && now.staged === 0 &&
       now.descriptors <= before.descriptors + descriptorTolerance.amount;
   };
-  await eventually("all is quiet", quiet, 30).catch(() => {});
+  await eventually("all is quiet", quiet, 60).catch(() => {});
   const end = await look(world, began);
   say(`when all clients had left: ${showSample(end)}; before: ${before.descriptors} descriptors`);
   for (const session of await sessionsOf(world.server.dataDir)) {
