@@ -17,6 +17,8 @@ const maxBurst = 2 * 1024 * 1024;
  * the pool, which gives the event loop back.
  */
 export const readAt = (fd: number, offset: number, into: Uint8Array): Promise<number> => {
+  const flush = flushes.size > 0 ? flushes.get(fd) : undefined;
+  if (flush) return flush.then(() => readAt(fd, offset, into));
   if (into.length <= piece && (burst += into.length) <= maxBurst) {
     try {
       return Promise.resolve(fs.readSync(fd, into, 0, into.length, offset));
@@ -37,6 +39,8 @@ export const readAt = (fd: number, offset: number, into: Uint8Array): Promise<nu
  * callback is no alternative, in Deno 2.9.6 it blocks as well [measured].
  */
 export const writeAt = async (fd: number, offset: number, chunk: Uint8Array): Promise<void> => {
+  const flush = flushes.size > 0 ? flushes.get(fd) : undefined;
+  if (flush) await flush;
   for (let done = 0; done < chunk.length;) {
     const part = Math.min(piece, chunk.length - done);
     done += fs.writeSync(fd, chunk, done, part, offset + done);
@@ -44,14 +48,31 @@ export const writeAt = async (fd: number, offset: number, chunk: Uint8Array): Pr
   }
 };
 
+/**
+ * Flushes under way. Deno works on a second descriptor of the file meanwhile; when
+ * there is none left, what else is done with the file fails as busy.
+ */
+const flushes = new Map<number, Promise<void>>();
+
 /** Flushes a file to the disk, off the event loop. `subject` is the key, for the failpoint. */
-export const syncFile = (fd: number, subject: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    if (fault("local.fsync", subject)) {
-      return reject(Object.assign(new Error("injected"), { code: "EIO" }));
-    }
-    fs.fsync(fd, (cause) => cause ? reject(cause) : resolve());
+export const syncFile = (fd: number, subject: string): Promise<void> => {
+  if (fault("local.fsync", subject)) {
+    return Promise.reject(Object.assign(new Error("injected"), { code: "EIO" }));
+  }
+  const flush = new Promise<void>((resolve, reject) =>
+    fs.fsync(fd, (cause) => cause ? reject(cause) : resolve())
+  );
+  const over: Promise<void> = flush.catch(() => {}).then(() => {
+    if (flushes.get(fd) === over) flushes.delete(fd);
   });
+  flushes.set(fd, over);
+  return flush;
+};
+
+/** Waits for the flush of a file that is under way, if there is one. */
+export const flushed = async (fd: number): Promise<void> => {
+  await flushes.get(fd);
+};
 
 const pace = new FlushPace();
 

@@ -17,7 +17,7 @@ import {
 } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
-import { copyRange, flushing, readAt, syncFile, writeAt } from "./io.ts";
+import { copyRange, flushed, flushing, readAt, syncFile, writeAt } from "./io.ts";
 
 /** What a staged upload is about to become. */
 export interface Target {
@@ -108,6 +108,7 @@ export class StagedWriter implements Writer {
       this.#inTurn(async () => {
         this.#tail = Math.min(this.#tail, size);
         if (size > this.#high) await this.#fill(size);
+        await flushed(this.#temp.fd);
         fs.ftruncateSync(this.#temp.fd, size);
         this.#high = size;
         this.#inOrder = Math.min(this.#inOrder, size);
@@ -134,7 +135,8 @@ export class StagedWriter implements Writer {
 
   keepPartial(): Promise<Entry> {
     return this.#guard("commit", () =>
-      this.#inTurn(() => {
+      this.#inTurn(async () => {
+        await flushed(this.#temp.fd);
         if (this.#target.info || peek(this.#target.path)) {
           throw new FsError({
             reason: "Conflict",
@@ -224,6 +226,8 @@ export class StagedWriter implements Writer {
   async #publish(exclusive: boolean, attributes: Attributes = {}): Promise<Entry> {
     const { fd, path } = this.#temp;
     const target = this.#target.path;
+    // Attributes would meet the flush of a first write; what was flushed before them stays flushed.
+    if (Object.keys(attributes).length > 0) await flushed(fd);
     if (applyTo(fd, attributes)) this.#early = undefined;
     await this.#flush();
     const change = () => {
