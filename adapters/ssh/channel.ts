@@ -331,7 +331,8 @@ export class SshChannel implements ByteChannel {
 
   #refill(bytes: number): void {
     this.#consumed += bytes;
-    if (this.#consumed < this.#window / 2 || this.#inputEnded || this.#lost) return;
+    // Early, so that over a long line nearly the whole window is under way.
+    if (this.#consumed < this.#window / 8 || this.#inputEnded || this.#lost) return;
     this.#inWindow += this.#consumed;
     this.#link.send(packet(Message.ChannelWindowAdjust, this.remote, this.#consumed));
     this.#consumed = 0;

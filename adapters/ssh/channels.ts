@@ -3,7 +3,7 @@ import { MAX_DATA, SshChannel } from "./channel.ts";
 import { type Fields, Malformed, Message, packet } from "./wire.ts";
 
 /** Window of the first channel; further ones share as much again, so that input stays bounded. */
-const WINDOW = 1024 * 1024;
+const WINDOW = 2 * 1024 * 1024;
 
 /** What the connection protocol uses of its connection. */
 export interface ChannelsLink {

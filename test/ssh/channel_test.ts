@@ -103,6 +103,27 @@ live(
 );
 
 live(
+  "the window is given back early, so that a long line stays full",
+  () =>
+    Effect.gen(function* () {
+      const reader: Engine = (channel) =>
+        Effect.promise(async () => {
+          while (await channel.read());
+          return 0;
+        });
+      const server = yield* sshd({ engines: { exec: () => reader } });
+      const client = yield* rawClient(server.port);
+      yield* later(logIn(client));
+      const { remote, window } = yield* later(exec(client, "reader"));
+      assert.ok(window >= 2 * 1024 * 1024, `${window}`);
+      for (let sent = 0; sent < window / 4; sent += 32768) {
+        client.send(packet(Message.ChannelData, remote, Buffer.alloc(32768)));
+      }
+      assert.equal((yield* later(client.next()))[0], Message.ChannelWindowAdjust);
+    }),
+);
+
+live(
   "SECURITY 3.1 (17): a channel whose window stays shut stops its engine and no other channel",
   () =>
     Effect.gen(function* () {
