@@ -25,6 +25,7 @@ export const sweepHomes: Effect.Effect<number, CatalogError, Users | Storages> =
       const some = yield* users.list({ limit: page, offset });
       for (const user of some) removed += yield* sweepHome(user, seen);
       if (some.length < page) break;
+      yield* Effect.sleep(rest);
     }
     if (removed > 0) yield* Effect.logInfo(`removed ${removed} orphan temporary files`);
     return removed;

@@ -1,11 +1,6 @@
 import { Effect, type Scope } from "effect";
 import type { User } from "../../src/model/user.ts";
-import {
-  admit,
-  type Participant,
-  type SharedMemory,
-  shareMemory,
-} from "../../src/participant.ts";
+import { admit, type Participant, type SharedMemory, shareMemory } from "../../src/participant.ts";
 
 /** What a test tells the worker modules beside this file. */
 export interface Errand {
