@@ -6,6 +6,7 @@ import { Admins, Catalog, Users } from "../../src/catalog/catalog.ts";
 import { Database, Writer } from "../../src/catalog/database.ts";
 import { Config, ConfigSchema, type Settings } from "../../src/config/config.ts";
 import { Journal } from "../../src/events/journal.ts";
+import { JournalSink } from "../../src/events/journal_sink.ts";
 import { Passwords } from "../../src/identity/passwords.ts";
 import { decodeUser } from "../../src/model/problems.ts";
 import type { UserInput } from "../../src/model/user.ts";
@@ -39,6 +40,7 @@ export const openIn = (dir: string, provider: Record<string, unknown> = {}) =>
       users: Users,
       admins: Admins,
       journal: Journal,
+      sink: JournalSink,
       writer: Writer,
       database: Database,
     });
