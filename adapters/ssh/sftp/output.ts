@@ -101,7 +101,9 @@ export class Output {
   #room(bytes: number): void {
     if (this.#end + bytes <= this.#slab.length) return;
     this.#seal();
-    this.#slab = new Uint8Array(limits.slab);
+    // Most clients ask one thing at a time: the first answer of a run needs no more than a little.
+    const first = this.#slab.length === 0 && bytes <= limits.firstSlab;
+    this.#slab = new Uint8Array(first ? limits.firstSlab : limits.slab);
     this.#start = this.#end = 0;
   }
 

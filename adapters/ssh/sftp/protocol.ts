@@ -87,4 +87,5 @@ export const limits = {
   /** Replies up to this size share one buffer and one channel write. */
   smallReply: 4 * KiB,
   slab: 16 * KiB,
+  firstSlab: KiB,
 } as const;
