@@ -22,7 +22,7 @@ const config = {
 
 /** This server, started by the `start` task of the deno.json of a checkout. */
 export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Maker> => {
-  const commit = await exec("git", "-C", root, "rev-parse", "--short", "HEAD").catch(() => "?");
+  const commit = await exec("git", "-C", root, "describe", "--always", "--dirty").catch(() => "?");
   const start = async (dir: string, key: string): Promise<Served> => {
     const data = `${dir}/${name.replaceAll("/", "_")}`;
     const home = `${data}/users/bench`;
