@@ -7,14 +7,14 @@
  * bare runtime once from dl.deno.land, unless DENORT_BIN names the file.
  */
 const { tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
-const rights = String(tasks.sluice).split(/\s+/).filter((word) =>
-  word.startsWith("--allow-") || word === "--no-prompt"
+const flags = String(tasks.sluice).split(/\s+/).filter((word) =>
+  /^--(allow-|v8-flags=|no-prompt$)/.test(word)
 );
 const output = Deno.args[0] ?? "build/sluice";
 const { code } = await new Deno.Command("deno", {
   args: [
     "compile",
-    ...rights,
+    ...flags,
     "--self-extracting",
     "--include",
     "src/worker.ts",

@@ -80,6 +80,9 @@ const openMany = async (server: Served, count: number): Promise<RawSftp[]> => {
   return opened;
 };
 
+/** Milliseconds after which a server is idle: what a burst of logins left behind is collected by then. */
+const settle = 8000;
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sessions that log in, ask one thing and then do nothing. */
@@ -105,10 +108,10 @@ export const idle = (plan: Plan): ReadonlyArray<Task> => [{
       return;
     }
     const some = await openMany(server, Math.ceil(count / 10));
-    await pause(2000);
+    await pause(settle);
     const before = pssOf(server.pid);
     const many = await openMany(server, count);
-    await pause(3000);
+    await pause(settle);
     const each = (pssOf(server.pid) - before) / count / 1024;
     for (const session of many) {
       const answer = await session.request(op.realpath, str(Buffer.from(".")));
