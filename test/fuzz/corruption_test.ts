@@ -14,6 +14,8 @@ import { type Damage, damagedWay, drawDamage } from "./damage.ts";
 
 const minutes = Number(Deno.env.get("SLUICE_FUZZ_MINUTES") ?? 0.35);
 const seed = Number(Deno.env.get("SLUICE_FUZZ_SEED") ?? randomInt(1, 1e6));
+// The server that is started below inherits these, and refuses a setting that it does not know.
+for (const name of ["SLUICE_FUZZ_MINUTES", "SLUICE_FUZZ_SEED"]) Deno.env.delete(name);
 const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
 
 const world = fileWorld(
