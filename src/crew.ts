@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, Layer, Scope } from "effect";
+import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect";
 import { Branches, hubRegistry } from "../actors/branches.ts";
 import { holdPorts } from "../actors/ports.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
@@ -10,7 +10,7 @@ import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
-import type { ConfigError } from "./errors.ts";
+import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
@@ -20,9 +20,9 @@ import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./vfs/account_book.ts";
 import { dismissFrom } from "./vfs/dismissal.ts";
-import { admit, Participant, type SharedMemory, shareMemory } from "./participant.ts";
+import { admit, Participant, type SharedMemory, shareMemory, workerLives } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
-import { reread } from "./vfs/recount.ts";
+import { reread, Settled } from "./vfs/recount.ts";
 import { recoverPart } from "./vfs/recovery.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 
@@ -86,12 +86,21 @@ export const startCrew = (count: number) =>
 
 /** What the main thread keeps for all, besides the catalog. */
 const hubLayer = (memory: SharedMemory) =>
-  Layer.effect(
-    Journal,
+  Layer.effectContext(
     Effect.gen(function* () {
       const own = yield* Journal;
       const { askAll } = yield* Branches;
-      return Journal.of({ ...own, flush: Effect.andThen(askAll("journal.flush"), own.flush) });
+      const flushed = Effect.tap(askAll<number>("journal.flush"), () => own.flush);
+      // One that died has not told all it settled until its log is recovered: then it has no place any more.
+      const all = Effect.filterOrFail(
+        flushed,
+        (lives) => workerLives(memory).every((life) => lives.includes(life)),
+        () =>
+          new FsError({ reason: "Busy", op: "quota-scan", path: "/", detail: "a worker is away" }),
+      ).pipe(Effect.retry({ times: 50, schedule: Schedule.spaced("200 millis") }));
+      return Context.make(Journal, Journal.of({ ...own, flush: Effect.asVoid(flushed) })).pipe(
+        Context.add(Settled, Effect.asVoid(all)),
+      );
     }),
   ).pipe(
     Layer.provideMerge(Layer.mergeAll(

@@ -76,6 +76,10 @@ export const admit = (memory: SharedMemory, index: number): typeof Participant.S
 export const dismiss = (memory: SharedMemory, index: number): number =>
   Atomics.exchange(new Int32Array(memory.head), head.living + index, 0);
 
+/** The lives of all that have a place, but for the hub: those at work, and dead ones that were not dismissed yet. */
+export const workerLives = (memory: SharedMemory): ReadonlyArray<number> =>
+  [...new Int32Array(memory.head).subarray(head.living + 1)].filter((life) => life !== 0);
+
 /** Whether a thread of this server that bears the number is alive. */
 export const isAlive = (memory: SharedMemory, life: number): boolean => {
   const words = new Int32Array(memory.head);

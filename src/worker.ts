@@ -54,7 +54,7 @@ const work = (greeting: Greeting) =>
       );
       const journal = Context.get(context, Journal);
       Object.assign(handlers, sessionHandlers(Context.get(context, OwnSessions)), {
-        "journal.flush": () => journal.flush,
+        "journal.flush": () => Effect.as(journal.flush, greeting.participant.life),
         ...uploadHandlers(Context.get(context, LiveUploads)),
       });
       return yield* serveProtocols.pipe(

@@ -1,4 +1,4 @@
-import { Effect, Schedule, Stream } from "effect";
+import { Context, Effect, Option, Schedule, Stream } from "effect";
 import { Users } from "../catalog/catalog.ts";
 import { type CatalogError, FsError } from "../errors.ts";
 import { Journal } from "../events/journal.ts";
@@ -8,6 +8,19 @@ import { Storages } from "../storage/storages.ts";
 import { child, root, type VPath } from "../vpath.ts";
 import { Quota, type Usage } from "./quota.ts";
 import { maxDepth } from "./walk.ts";
+
+/**
+ * Waits until all that any thread has settled is in the catalog: a count or a row
+ * that lacked some of it would be set, and the rest come on top or never. Fails
+ * with Busy. Only where there are several threads; else the journal's flush does.
+ */
+export class Settled
+  extends Context.Tag("sluice/Settled")<Settled, Effect.Effect<void, FsError>>() {}
+
+const settled: Effect.Effect<void, FsError, Journal> = Effect.flatMap(
+  Effect.serviceOption(Settled),
+  Option.getOrElse(() => Effect.flatMap(Journal, (journal) => journal.flush)),
+);
 
 /**
  * Counts what a user's home holds and makes that the usage (BEHAVIOUR QUOTA-11).
@@ -23,8 +36,8 @@ export const recount = (
     const journal = yield* Journal;
     const storage = yield* (yield* Storages).forUser(user);
     // What was settled before the count must reach the catalog before the count does.
-    const count = Effect.tap(countBelow(storage, root, 0), () => journal.flush);
-    return yield* quota.recount(user, count);
+    const count = Effect.zipLeft(countBelow(storage, root, 0), settled);
+    return yield* quota.recount(user, Effect.provideService(count, Journal, journal));
   }));
 
 /**
@@ -42,7 +55,8 @@ export const reread = (
     const user = yield* users.find(username);
     if (!user) return;
     // What was settled in memory is in the row once it is flushed.
-    const stored = Effect.flatMap(journal.flush, () => users.find(username)).pipe(
+    const stored = Effect.flatMap(settled, () => users.find(username)).pipe(
+      Effect.provideService(Journal, journal),
       Effect.map((now) => ({
         bytes: (now ?? user).used_quota_size,
         files: (now ?? user).used_quota_files,
@@ -53,7 +67,8 @@ export const reread = (
     );
     yield* quota.recount(user, stored);
   }).pipe(
-    Effect.tapError((error) => Effect.logWarning("a usage cannot be read yet", error)),
+    // Busy is usual: it waits for a moment without changes.
+    Effect.tapError((error) => Effect.logDebug("a usage cannot be read yet", error)),
     Effect.retry(Schedule.spaced("1 second")),
     Effect.ignore,
   );
