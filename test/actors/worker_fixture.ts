@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import { openPeer, type Port } from "../../actors/rpc.ts";
+import { openPeer, type Peer, type Port } from "../../actors/rpc.ts";
 
 /** A worker that does as its greeting says. */
 const port = globalThis as unknown as Port;
@@ -17,7 +17,7 @@ const life = Effect.scoped(Effect.gen(function* () {
     crash(greeting);
     return yield* Effect.never;
   }
-  const hub = yield* openPeer(port, {
+  const hub: Peer = yield* openPeer(port, {
     "worker.begin": () =>
       greeting === "refuse"
         ? Effect.fail({ _tag: "Refusal", why: "no" })
