@@ -106,9 +106,14 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
           });
         return {
           settle: (result, quota) =>
-            once(() =>
-              enqueue({ intent: id, event: { ...event, ...result }, ...(quota && { quota }) })
-            ),
+            once(() => {
+              if (!isRow(id)) log.done(id);
+              return enqueue({
+                intent: id,
+                event: { ...event, ...result },
+                ...(quota && { quota }),
+              });
+            }),
           cancel: () =>
             once(() => isRow(id) ? enqueue({ intent: id }) : Effect.sync(() => log.cancel(id))),
         };

@@ -78,11 +78,22 @@ class FileLog {
     const segment = this.#where.get(id);
     if (!segment) return;
     try {
-      this.#mark(id, segment);
+      this.#mark(segment, { cancelled: id });
     } catch {
       // A restart that still finds it looks at the storage, and finds that it did not happen.
     }
     this.#close(id);
+  }
+
+  done(id: string): void {
+    const segment = this.#where.get(id);
+    // Whoever serves alone tells the catalog in the order of its operations.
+    if (!segment || segment.failed || this.options.part === "hub") return;
+    try {
+      this.#mark(segment, { done: id });
+    } catch {
+      // The storage is looked at instead, which is right unless others were there since.
+    }
   }
 
   forget(id: string): void {
@@ -117,8 +128,8 @@ class FileLog {
   }
 
   /** Notes it in the intent's own file where there is room: the two are overwritten together. */
-  #mark(id: string, intent: Segment): void {
-    const line = (run: number): Line => ({ run, at: Date.now(), n: ++this.#n, cancelled: id });
+  #mark(intent: Segment, how: Pick<Line, "cancelled" | "done">): void {
+    const line = (run: number): Line => ({ run, at: Date.now(), n: ++this.#n, ...how });
     const bytes = encode(line(intent.run));
     if (intent.fits(bytes.length)) intent.write(bytes);
     else this.#write(line);
@@ -222,6 +233,7 @@ export const fileIntentLog = (options: FileLogOptions): Layer.Layer<IntentLog> =
         IntentLog.of({
           append: (entry) => log.append(entry),
           cancel: (id) => log.cancel(id),
+          done: (id) => log.done(id),
           forget: (id) => log.forget(id),
           leftBehind: (part) => Effect.try({ try: () => log.leftBehind(part), catch: unavailable }),
         }),

@@ -25,6 +25,7 @@ export class Left {
     const names = fs.existsSync(this.dir) ? fs.readdirSync(this.dir).filter(mine) : [];
     const fresh = names.filter((name) => !this.#files.has(name));
     const cancelled = new Set<string>();
+    const done = new Set<string>();
     for (const name of fresh) {
       const path = `${this.dir}/${name}`;
       const { lines, end } = decode(fs.readFileSync(path));
@@ -32,14 +33,18 @@ export class Left {
       for (const line of lines) {
         if (line.entry) open.set(line.entry.id, { ...line, entry: line.entry });
         if (line.cancelled !== undefined) cancelled.add(line.cancelled);
+        if (line.done !== undefined) done.add(line.done);
       }
       this.#files.set(name, { path, run: lines[0]?.run ?? 0, end, open });
     }
     for (const name of fresh) {
       const file = this.#files.get(name);
       if (!file) continue;
-      // A cancellation may be in a later file than its intent.
+      // What became of an intent may be in a later file.
       for (const id of cancelled) file.open.delete(id);
+      for (const [id, found] of file.open) {
+        if (done.has(id)) file.open.set(id, { ...found, entry: { ...found.entry, done: true } });
+      }
       this.#dropIfDone(name, file);
     }
     return names.flatMap((name) => [...this.#files.get(name)?.open.values() ?? []])

@@ -1,7 +1,7 @@
 import type { Unsettled } from "../../src/events/intent_log.ts";
 
 /**
- * What one line says: an intent, or that one did not happen.
+ * What one line says: an intent, that one did not happen, or that one did.
  *
  * `run`: every use of a segment has its own, so that what an earlier use left
  * behind the end is not taken for its continuation.
@@ -13,6 +13,7 @@ export interface Line {
   readonly n: number;
   readonly entry?: Unsettled;
   readonly cancelled?: string;
+  readonly done?: string;
 }
 
 const table = Uint32Array.from({ length: 256 }, (_, n) => {

@@ -10,6 +10,8 @@ export interface Unsettled {
   readonly event: NewEvent;
   readonly intent: Intent;
   readonly quota?: QuotaDelta;
+  /** Known to have happened, whatever the storage shows by now. */
+  readonly done?: boolean;
 }
 
 /**
@@ -25,6 +27,12 @@ export class IntentLog extends Context.Tag("sluice/IntentLog")<IntentLog, {
   readonly append: (entry: Omit<Unsettled, "id">) => Effect.Effect<string, CatalogError>;
   /** The operation did not happen. Never fails: what is not noted now is found out after a crash. */
   readonly cancel: (id: string) => void;
+  /**
+   * The operation happened; its event is on the way to the catalog. Until it is
+   * there, another worker may do something else in the same place: should this
+   * part die, the storage would not show that it happened. Never fails.
+   */
+  readonly done: (id: string) => void;
   /** The operation's event is durable in the catalog. */
   readonly forget: (id: string) => void;
   /**
@@ -43,6 +51,7 @@ export const memoryIntentLog: Layer.Layer<IntentLog> = Layer.sync(IntentLog, () 
   return IntentLog.of({
     append: () => Effect.sync(() => `memory-${next++}`),
     cancel: () => {},
+    done: () => {},
     forget: () => {},
     leftBehind: () => Effect.succeed([]),
   });

@@ -56,6 +56,8 @@ export interface LeftBehind {
   readonly prepared: Prepared;
   /** The usage change that settling would have carried, as known at prepare. */
   readonly quota?: QuotaDelta;
+  /** It happened, whatever the storage shows by now. */
+  readonly done?: boolean;
 }
 
 /**

@@ -36,7 +36,12 @@ const resolve = (
     const users = yield* Users;
     const storages = yield* Storages;
     const count = { settled: 0, cancelled: 0, open: 0 };
-    for (const [i, { event, intent, prepared, quota }] of unsettled.entries()) {
+    for (const [i, { event, intent, prepared, quota, done }] of unsettled.entries()) {
+      if (done) {
+        count.settled++;
+        yield* prepared.settle({}, quota);
+        continue;
+      }
       const user = yield* users.find(intent.username);
       const later = unsettled.slice(i + 1).map((other) => other.intent)
         .filter((other) => other.username === intent.username);

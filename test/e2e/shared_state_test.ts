@@ -5,6 +5,7 @@ import { usageAgrees } from "./quota_usage.ts";
 import {
   flag,
   modeAttributes,
+  noAttributes,
   op,
   RawSftp,
   type Reply,
@@ -141,5 +142,47 @@ Deno.test("QUOTA-11: a scan while all workers write sets no wrong usage", async 
   for (let scan = 0; scan < 4; scan++) await w.server.sluice("user", "quota-scan", "ann");
   over = true;
   await Promise.all(busy);
+  await usageAgrees(w.server, "ann");
+});
+
+Deno.test("usage is exact after workers died while all of them wrote to one home", async () => {
+  await using w = await makeWorld([{ username: "ann", quota_size: 50_000_000 }, {
+    username: "mal",
+  }], { config, args, env: { SLUICE_FAILPOINTS: "worker.die@mal=die*3" } });
+  let over = false;
+  let done = 0;
+  /** Writes, overwrites, removes and renames; starts anew when its worker dies. */
+  const work = async (i: number) => {
+    for (let n = 0; !over;) {
+      const session = await RawSftp.open(w.target("ann")).catch(() => undefined);
+      try {
+        for (; session && !over; n++) {
+          const name = `/f${i}-${n % 7}`;
+          if ((await session.put(name, noise(20_000 + n % 1000, n))).code === status.ok) done++;
+          if (n % 4 === 0) await session.request(op.remove, str(name));
+          if (n % 5 === 0) {
+            await session.request(op.rename, str(`/f${i}-${(n + 1) % 7}`), str(`/r${i}-${n % 3}`));
+          }
+        }
+      } catch {
+        // The worker is gone.
+      }
+      await session?.[Symbol.asyncDispose]();
+    }
+  };
+  const works = Array.from({ length: 8 }, (_, i) => work(i));
+  for (let death = 1; death <= 3; death++) {
+    const enough = done + 40;
+    await eventually("uploads go on", () => done > enough, 30);
+    const mal = await RawSftp.open(w.target("mal"));
+    await mal.request(op.mkdir, str(`/d${death}`), noAttributes).catch(() => {});
+    await mal[Symbol.asyncDispose]();
+    const deaths = () => w.server.log.filter((line) => line["event"] === "worker_died").length;
+    await eventually("the worker died", () => deaths() === death);
+  }
+  const enough = done + 20;
+  await eventually("uploads go on", () => done > enough, 30);
+  over = true;
+  await Promise.all(works);
   await usageAgrees(w.server, "ann");
 });
