@@ -1,4 +1,4 @@
-import { Cause, Deferred, type Duration, Effect, Exit, Option, Scope } from "effect";
+import { Cause, Deferred, Duration, Effect, Exit, Option, Scope } from "effect";
 import { atMost } from "../src/at_most.ts";
 import { type Handlers, openPeer, type Peer, type PeerGone } from "./rpc.ts";
 import { supervise } from "./supervisor.ts";
@@ -182,9 +182,12 @@ const watch = (
   Effect.sleep(PING_EVERY).pipe(
     Effect.andThen(
       Effect.timeoutFail(peer.ask("worker.ping"), {
-        duration: patience,
+        duration: Duration.times(patience, 0.5),
         onTimeout: () => new WorkerDied("it does not answer"),
-      }),
+      }).pipe(
+        // Twice: after the whole process was stopped for a while all time seems to be up at once.
+        Effect.retry({ times: 1 }),
+      ),
     ),
     Effect.forever,
   );
