@@ -170,8 +170,11 @@ const giveBackAll = Effect.gen(function* () {
           Effect.logError("the log of a worker could not be recovered", cause)
         ),
       );
-      yield* Effect.forEach(release(gone), reread, { discard: true }).pipe(
-        Effect.andThen(sweepAfter(users)),
+      // Not after one another: a user who never rests delays only his own reading.
+      yield* Effect.all([sweepAfter(users), ...release(gone).map(reread)], {
+        concurrency: "unbounded",
+        discard: true,
+      }).pipe(
         Effect.catchAllCause((cause) =>
           Effect.logWarning("what a worker left in homes could not be cleared", cause)
         ),

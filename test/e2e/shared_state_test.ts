@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { noise } from "./files.ts";
+import { leftovers, noise } from "./files.ts";
 import { eventually } from "./process.ts";
 import { usageAgrees } from "./quota_usage.ts";
 import {
@@ -184,5 +184,7 @@ Deno.test("usage is exact after workers died while all of them wrote to one home
   await eventually("uploads go on", () => done > enough, 30);
   over = true;
   await Promise.all(works);
+  const clear = async () => (await leftovers(w.home("ann"))).length === 0;
+  await eventually("what the dead had begun is cleared", clear, 30);
   await usageAgrees(w.server, "ann");
 });
