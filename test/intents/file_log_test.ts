@@ -171,3 +171,28 @@ live(
       assert.deepEqual(yield* keys(dir), ["/b"]);
     }),
 );
+
+live(
+  "IntentLog.done() tells of a worker's intent that it happened, even from a later file",
+  () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir;
+      yield* Effect.scoped(Effect.gen(function* () {
+        const log = yield* open(dir, { part: "w1", segment: 16 * 1024 });
+        const ids = yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, i) => `/f${i}`),
+          (key) => log.append(entry(key)),
+        );
+        log.done(ids[0]!);
+        log.done(ids[99]!);
+      }));
+      yield* Effect.scoped(Effect.gen(function* () {
+        const left = yield* (yield* open(dir)).leftBehind("w1");
+        assert.equal(left.length, 100);
+        assert.deepEqual(
+          left.filter(({ done }) => done).map(({ intent }) => intent.key),
+          ["/f0", "/f99"],
+        );
+      }));
+    }),
+);
