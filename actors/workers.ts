@@ -13,6 +13,8 @@ const LAST_CALL = "200 millis";
 
 export interface WorkersOptions<E> {
   readonly count: number;
+  /** How many start at once; the others follow when the first serves. All unless told. */
+  readonly ahead?: number;
   /** Starts the thread of a worker. It calls `worker.hello`, then sends `worker.here`, then hears. */
   readonly spawn: (index: number) => Worker;
   /**
@@ -23,7 +25,7 @@ export interface WorkersOptions<E> {
   readonly prepare: (index: number) => Effect.Effect<Prepared, never, Scope.Scope>;
   /** How long a worker may be silent; half a minute unless told. */
   readonly patience?: Duration.DurationInput;
-  /** Makes it serve; its failure at the first start is the failure of the whole. */
+  /** Makes it serve; its failure while none serves yet is the failure of the whole. */
   readonly begin: (index: number, peer: Peer) => Effect.Effect<void, E | PeerGone, Scope.Scope>;
 }
 
@@ -36,7 +38,7 @@ export interface Prepared {
 }
 
 export interface Workers<E> {
-  /** Waits until each of them serves. */
+  /** Waits until one of them serves. */
   readonly begun: Effect.Effect<void, E>;
   /** How many serve now. */
   readonly serving: () => number;
@@ -55,11 +57,15 @@ export const runWorkers = <E>(
   Effect.gen(function* () {
     const serving = new Set<number>();
     const closing = yield* Deferred.make<void>();
+    const first = yield* Deferred.make<void, E>();
+    const followed = Effect.raceFirst(
+      Effect.ignore(Deferred.await(first)),
+      Deferred.await(closing),
+    );
     const crew = yield* Effect.forEach(
       Array.from({ length: options.count }, (_, index) => index),
       (index) =>
         Effect.gen(function* () {
-          const first = yield* Deferred.make<void, E>();
           const living = yield* Effect.makeSemaphore(1);
           const one = living.withPermits(1)(
             Effect.unlessEffect(
@@ -68,11 +74,12 @@ export const runWorkers = <E>(
             ),
           );
           const strategy = { restart: "transient", max: Infinity, within: "1 minute" } as const;
-          yield* supervise(`worker ${index}`, strategy, one).pipe(
+          yield* (index < (options.ahead ?? options.count) ? Effect.void : followed).pipe(
+            Effect.andThen(supervise(`worker ${index}`, strategy, one)),
             Effect.annotateLogs({ worker: index }),
             Effect.forkScoped,
           );
-          return { first: Deferred.await(first), gone: living.take(1) };
+          return { gone: living.take(1) };
         }),
     );
     // Lives end by themselves and are waited for: an interruption that comes while
@@ -84,10 +91,7 @@ export const runWorkers = <E>(
       )
     );
     return {
-      begun: Effect.forEach(crew, ({ first }) => first, {
-        concurrency: "unbounded",
-        discard: true,
-      }),
+      begun: Deferred.await(first),
       serving: () => serving.size,
     };
   });
@@ -129,7 +133,7 @@ const life = <E>(
         () => Effect.sync(() => serving.delete(index)),
       );
       yield* Deferred.succeed(first, undefined);
-      yield* Effect.logDebug({ event: "worker_serves" });
+      yield* Effect.logInfo({ event: "worker_serves" });
       return yield* watch(peer, options.patience ?? PATIENCE);
     });
     yield* Effect.raceAll([work, Deferred.await(died), Deferred.await(closing)].map(Effect.exit))

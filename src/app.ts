@@ -21,6 +21,7 @@ import { ensureFirstAdmin } from "./first_admin.ts";
 import { probes } from "./health.ts";
 import { startCrew } from "./crew.ts";
 import { prepareHostKeys } from "./host_keys.ts";
+import { endSpareThreads } from "./threads.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount } from "./vfs/recount.ts";
@@ -79,6 +80,7 @@ export const serve = (settings: Settings, options: ServeOptions) =>
     if (settings.common.umask !== "") Deno.umask(parseInt(settings.common.umask, 8));
     const count = settings.common.workers || navigator.hardwareConcurrency;
     if (count === 1) {
+      endSpareThreads();
       // Only here: with workers the main thread needs nothing of it.
       const { identityLayer, serveProtocols } = yield* Effect.promise(() => import("./serving.ts"));
       const services = yield* Layer.build(
@@ -99,6 +101,8 @@ export const serve = (settings: Settings, options: ServeOptions) =>
     );
     const crew = yield* Scope.extend(startCrew(count), threads);
     const services = yield* Layer.build(Layer.provideMerge(crew.layer, catalogLayer(settings)));
+    // The settings may ask for fewer than the command line looked like.
+    endSpareThreads();
     const there = Effect.andThen(
       Effect.addFinalizer((exit) => Scope.close(threads, exit)),
       crew.serve,

@@ -8,7 +8,7 @@ const spawn = () =>
   new Worker(new URL("./worker_fixture.ts", import.meta.url).href, { type: "module" });
 
 /** Workers that begin, die and are given back as the queues tell. */
-const crew = (greetingOf: (life: number) => string, count = 1) =>
+const crew = (greetingOf: (life: number) => string, count = 1, ahead = count) =>
   Effect.gen(function* () {
     const begun = yield* Queue.unbounded<Peer>();
     const givenBack = yield* Queue.unbounded<number>();
@@ -16,6 +16,7 @@ const crew = (greetingOf: (life: number) => string, count = 1) =>
     let lives = 0;
     const workers = yield* runWorkers<unknown>({
       count,
+      ahead,
       spawn,
       patience: "1 second",
       prepare: (index) =>
@@ -33,13 +34,18 @@ const crew = (greetingOf: (life: number) => string, count = 1) =>
   });
 
 live(
-  "runWorkers() answers when all serve, and lets them stop in order",
+  "runWorkers() answers when one serves, starts the rest, and lets them stop in order",
   () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make();
-      const { workers, stopped, givenBack } = yield* Scope.extend(crew(() => "serve", 2), scope);
+      const { workers, begun, stopped, givenBack } = yield* Scope.extend(
+        crew(() => "serve", 2, 1),
+        scope,
+      );
       yield* workers.begun;
-      assert.equal(workers.serving(), 2);
+      assert.equal(workers.serving(), 1);
+      yield* Queue.takeN(begun, 2);
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => workers.serving() === 2 });
       yield* Scope.close(scope, Exit.void);
       assert.equal(workers.serving(), 0);
       assert.deepEqual([...(yield* Queue.takeAll(stopped))].sort(), [0, 1]);
@@ -86,4 +92,13 @@ live("runWorkers() ends and replaces a worker that does not answer", () =>
     peer.send("test.hang");
     assert.equal(yield* Queue.take(givenBack), 0);
     yield* Queue.take(begun);
+  }));
+
+live("runWorkers() ends while it waits for the first", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make();
+    const { workers, givenBack } = yield* Scope.extend(crew(() => "crash at start", 2, 1), scope);
+    yield* Queue.take(givenBack);
+    yield* Scope.close(scope, Exit.void);
+    assert.equal(workers.serving(), 0);
   }));

@@ -142,6 +142,13 @@ export class Server implements AsyncDisposable {
       const ready = JSON.parse(stdout.split("\n")[0] ?? "");
       assert.equal(ready.ready, true);
       server.port = Number(String(ready.listeners.sftp[0]).split(":").at(-1));
+      // It is ready with the first of them.
+      const args = options.args ?? [];
+      const workers = args.includes("--workers") ? Number(args[args.indexOf("--workers") + 1]) : 0;
+      const serving = () => server.log.filter(({ event }) => event === "worker_serves").length;
+      if (workers > 1) {
+        await eventually("all workers serve", () => serving() >= workers, 30);
+      }
       return server;
     } catch (error) {
       if (!gone) child.kill("SIGKILL");
