@@ -3,7 +3,7 @@ import { Context, Deferred, Effect, FiberSet, type Scope } from "effect";
 import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
 import { fault } from "../src/failpoint.ts";
-import { type Refusal, Registry, type Seat } from "./registry.ts";
+import { type Refusal, type Refused, Registry, type Seat } from "./registry.ts";
 import { Socket } from "./socket.ts";
 import { supervise } from "./supervisor.ts";
 
@@ -47,6 +47,14 @@ const PROBE_EVERY = "1 second";
 const PROBE_TIMEOUT = 1000;
 const REBIND_EVERY = "250 millis";
 const ACCEPT_AGAIN = "50 millis";
+/**
+ * A client that comes when another has just left may be seen before that end is:
+ * where all places are taken it gets this many further looks, 50 ms apart, as
+ * long as not too many wait already.
+ */
+const FURTHER_LOOKS = 6;
+const LOOK_AGAIN = "50 millis";
+const MAY_WAIT = 64;
 
 /**
  * Listens on a TCP address and serves what connects, until the scope closes.
@@ -61,13 +69,14 @@ export const listen = (
   Effect.gen(function* () {
     const registry = yield* Registry;
     const sharing = yield* PortSharing;
+    const patience = patient();
     const serveAll = yield* FiberSet.makeRuntime<never>();
     const bound = yield* Deferred.make<number, ConfigError>();
     const name = `${options.protocol} listener`;
 
     const entered = (socket: Socket) => {
       const ip = plainAddress(socket.remoteAddress);
-      const child = admit(registry, options, socket, ip);
+      const child = admit(registry, options, socket, ip, patience);
       serveAll(
         supervise(name, { restart: "temporary", max: 0, within: 0 }, child).pipe(
           Effect.ignore,
@@ -113,10 +122,11 @@ const admit = (
   options: ListenerOptions,
   socket: Socket,
   ip: string,
+  patience: ReturnType<typeof patient>,
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     yield* Effect.addFinalizer(() => farewell(socket));
-    const seat = yield* registry.admit({ ip, protocol: options.protocol });
+    const seat = yield* patience(registry.admit({ ip, protocol: options.protocol }));
     yield* options.serve({
       socket,
       ip,
@@ -136,6 +146,23 @@ const admit = (
         ),
       )),
   );
+
+/** Tries an admission again for a moment where all places are taken. */
+const patient = () => {
+  let waiting = 0;
+  return (admit: Effect.Effect<Seat, Refused, Scope.Scope>) =>
+    Effect.catchIf(
+      admit,
+      ({ refusal }) => (refusal === "per_host" || refusal === "total") && waiting < MAY_WAIT,
+      () => {
+        waiting += 1;
+        return Effect.delay(admit, LOOK_AGAIN).pipe(
+          Effect.retry({ times: FURTHER_LOOKS - 1 }),
+          Effect.ensuring(Effect.sync(() => waiting -= 1)),
+        );
+      },
+    );
+};
 
 /** Sends what is queued, then end; a client that keeps its side open is cut after a second. */
 const farewell = (socket: Socket): Effect.Effect<void> =>

@@ -199,3 +199,16 @@ Deno.test("a quota is exact while all workers take from it", async () => {
     for (const raw of sessions) await raw[Symbol.asyncDispose]();
   }
 });
+
+Deno.test("clients that follow each other below the cap of an address are never turned away", async () => {
+  const args = ["--workers", "2"];
+  await using w = await makeWorld([{ username: "ann" }], {
+    config: { common: { max_per_host_connections: 20 } },
+    args,
+  });
+  let left = 100;
+  const client = async () => {
+    while (left-- > 0) await sftpMust(w.target("ann"), "ls\nquit");
+  };
+  await Promise.all(Array.from({ length: 16 }, client));
+});
