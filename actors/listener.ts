@@ -49,12 +49,13 @@ const REBIND_EVERY = "250 millis";
 const ACCEPT_AGAIN = "50 millis";
 /**
  * A client that comes when another has just left may be seen before that end is:
- * where all places are taken it gets this many further looks, 50 ms apart, as
- * long as not too many wait already.
+ * where all places of its address are taken it gets this many further looks, 50 ms
+ * apart, as long as not too many wait already. Each of those holds a descriptor,
+ * so nobody waits for a place of the whole server.
  */
 const FURTHER_LOOKS = 6;
 const LOOK_AGAIN = "50 millis";
-const MAY_WAIT = 64;
+const MAY_WAIT = 32;
 
 /**
  * Listens on a TCP address and serves what connects, until the scope closes.
@@ -147,13 +148,13 @@ const admit = (
       )),
   );
 
-/** Tries an admission again for a moment where all places are taken. */
+/** Tries an admission again for a moment where all places of the address are taken. */
 const patient = () => {
   let waiting = 0;
   return (admit: Effect.Effect<Seat, Refused, Scope.Scope>) =>
     Effect.catchIf(
       admit,
-      ({ refusal }) => (refusal === "per_host" || refusal === "total") && waiting < MAY_WAIT,
+      ({ refusal }) => refusal === "per_host" && waiting < MAY_WAIT,
       () => {
         waiting += 1;
         return Effect.delay(admit, LOOK_AGAIN).pipe(

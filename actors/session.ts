@@ -189,6 +189,9 @@ export const openSession = (
             endThread(new Error("failpoint worker.die"));
             return Effect.never;
           }
+          if (fault("session.escape", username) === "die") {
+            Promise.reject(new Error("failpoint session.escape"));
+          }
           return fault("session.control", username) === "die"
             ? Effect.die(new Error("failpoint session.control"))
             : operation;

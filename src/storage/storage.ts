@@ -31,6 +31,7 @@ export interface Writer {
   readonly size: number;
   /** Key of the temporary object, if there is one: crash recovery looks for it. */
   readonly staged?: string | undefined;
+  /** `chunk` is lent: when the promise settles its memory is used again, so nothing may keep it. */
   writeAt(offset: number, chunk: Uint8Array): Promise<void>;
   /** Reads back what this writer would commit; for read-write handles. */
   readAt(offset: number, into: Uint8Array): Promise<number>;

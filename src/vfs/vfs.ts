@@ -29,6 +29,7 @@ export interface OpenOptions {
 export interface Handle {
   readonly path: VPath;
   read(offset: number, into: Uint8Array): Promise<number>;
+  /** `chunk` is lent until the promise settles: its memory is used again then. */
   write(offset: number, chunk: Uint8Array): Promise<void>;
   stat(): Effect.Effect<Entry, FsError>;
   setAttributes(attributes: Attributes): Effect.Effect<void, FsError>;

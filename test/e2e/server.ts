@@ -100,6 +100,8 @@ export class Server implements AsyncDisposable {
 
   /** Where SFTP is listening. */
   port = 0;
+  /** `http://...` of the telemetry, where `--telemetry` asks for it. */
+  telemetry = "";
 
   static async start(options: ServerOptions = {}): Promise<Server> {
     const dataDir = options.dataDir ?? await Deno.makeTempDir({ prefix: "sluice-e2e-" });
@@ -108,7 +110,8 @@ export class Server implements AsyncDisposable {
     }
     await options.before?.(dataDir);
     const task = await taskWords("start");
-    const flags = ["--json-ready", "--sftp", "127.0.0.1:0", "--telemetry", "off"];
+    const quiet = options.args?.includes("--telemetry") ? [] : ["--telemetry", "off"];
+    const flags = ["--json-ready", "--sftp", "127.0.0.1:0", ...quiet];
     const all = [
       ...(options.wrap ?? []),
       ...task,
@@ -142,6 +145,7 @@ export class Server implements AsyncDisposable {
       const ready = JSON.parse(stdout.split("\n")[0] ?? "");
       assert.equal(ready.ready, true);
       server.port = Number(String(ready.listeners.sftp[0]).split(":").at(-1));
+      server.telemetry = `http://${ready.listeners.telemetry?.[0] ?? ""}`;
       // It is ready with the first of them.
       const args = options.args ?? [];
       const workers = args.includes("--workers") ? Number(args[args.indexOf("--workers") + 1]) : 0;

@@ -212,3 +212,35 @@ Deno.test("clients that follow each other below the cap of an address are never 
   };
   await Promise.all(Array.from({ length: 16 }, client));
 });
+
+Deno.test("telemetry tells readiness, how many workers serve, and what escaped in any of them", async () => {
+  await using w = await makeWorld([{ username: "ann" }, { username: "mal" }], {
+    config: many,
+    args: ["--workers", "2", "--telemetry", "127.0.0.1:0"],
+    env: { SLUICE_FAILPOINTS: "session.escape@mal=die*3,worker.die@ann=die" },
+    mayEscape: true,
+  });
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${w.server.telemetry}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? NaN);
+  };
+  const ready = async () => {
+    const answer = await fetch(`${w.server.telemetry}/readyz`);
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assert.equal(await ready(), 200);
+  assert.equal(await metric("sluice_workers"), 2);
+  assert.equal(await metric("sluice_escaped_errors_total"), 0);
+  // Three sessions, spread by the system; the errors are counted wherever they were.
+  for (let i = 0; i < 3; i++) await sftpMust(w.target("mal"), "ls\nquit");
+  const escaped = async () => await metric("sluice_escaped_errors_total") === 3;
+  await eventually("the escaped errors of all workers are summed", escaped);
+  assert.equal(await metric("sluice_workers"), 2, "an escaped error ends no worker");
+
+  await sftp(w.target("ann"), "ls\nquit");
+  const died = () => w.server.log.some(({ event }) => event === "worker_died");
+  await eventually("a worker died", died);
+  assert.equal(await ready(), 200, "the other one serves");
+  await eventually("it is back", async () => await metric("sluice_workers") === 2, 20);
+});
