@@ -47,7 +47,14 @@ const settingsOf = (input: UserInput & { readonly password_hash?: string }) => {
 export const fromRow = (row: Selectable<UsersTable>): Effect.Effect<User, CatalogError> => {
   const { settings: _, totp_step: __, username, password_hash, ...numbers } = row;
   const counters = Object.fromEntries(Object.entries(numbers).map(([k, v]) => [k, exact(v)]));
-  return readStored(User, "user", row, { username, password_hash, ...counters });
+  return readStored(User, "user", row, {
+    username,
+    password_hash,
+    ...counters,
+    // Below zero only until every thread's changes have come (events/store.ts).
+    used_quota_size: Math.max(0, exact(row.used_quota_size)),
+    used_quota_files: Math.max(0, exact(row.used_quota_files)),
+  });
 };
 
 /** Accounts whose last reading is kept. */

@@ -36,25 +36,17 @@ export const insertEvents = (
     { discard: true },
   );
 
-/** What many changes of one user's usage come to. */
-export interface UsageChange {
-  bytes: number;
-  files: number;
-  /** No less than this comes out, whatever was there: the usage stopped at nothing on the way. */
-  leastBytes: number;
-  leastFiles: number;
-}
+/** A move of one user's usage. Bytes and files, signed. */
+type Usage = Omit<QuotaDelta, "username">;
 
-/** Puts changes that come one after the other into one a user. */
-export const sumUsage = (deltas: Iterable<QuotaDelta>): Map<string, UsageChange> => {
-  const sums = new Map<string, UsageChange>();
+/** Puts the changes of each user's usage into one. */
+export const sumUsage = (deltas: Iterable<QuotaDelta>): Map<string, Usage> => {
+  const sums = new Map<string, { bytes: number; files: number }>();
   for (const { username, bytes, files } of deltas) {
     if (!bytes && !files) continue;
-    const sum = sums.get(username) ?? { bytes: 0, files: 0, leastBytes: 0, leastFiles: 0 };
+    const sum = sums.get(username) ?? { bytes: 0, files: 0 };
     sum.bytes += bytes;
     sum.files += files;
-    sum.leastBytes = Math.max(0, sum.leastBytes + bytes);
-    sum.leastFiles = Math.max(0, sum.leastFiles + files);
     sums.set(username, sum);
   }
   return sums;
@@ -62,24 +54,25 @@ export const sumUsage = (deltas: Iterable<QuotaDelta>): Map<string, UsageChange>
 
 const most = Number.MAX_SAFE_INTEGER;
 const moveUsage = `update users set
-  used_quota_size = max(?, min(${most}, used_quota_size + ?)),
-  used_quota_files = max(?, min(${most}, used_quota_files + ?)),
+  used_quota_size = max(-${most}, min(${most}, used_quota_size + ?)),
+  used_quota_files = max(-${most}, min(${most}, used_quota_files + ?)),
   last_quota_update = ? where username = ?`;
 
-/** Moves a user's disk usage inside the caller's transaction; it never goes below zero. */
+/**
+ * Moves a user's disk usage inside the caller's transaction. Threads bring their
+ * changes in any order, so the row may be below zero until all have come: whoever
+ * reads it takes that for nothing (user_rows.ts).
+ */
 export const applyUsage = (
   trx: Db,
   username: string,
-  change: UsageChange,
+  { bytes, files }: Usage,
   at: number,
-): Effect.Effect<void, CatalogError> => {
-  const least = (n: number) => Math.min(n, most);
-  const { bytes, files, leastBytes, leastFiles } = change;
-  const values = [least(leastBytes), bytes, least(leastFiles), files, at, username];
-  return Effect.asVoid(
-    attempt("journal", () => trx.executeQuery(CompiledQuery.raw(moveUsage, values))),
+): Effect.Effect<void, CatalogError> =>
+  Effect.asVoid(
+    attempt("journal", () =>
+      trx.executeQuery(CompiledQuery.raw(moveUsage, [bytes, files, at, username]))),
   );
-};
 
 /** Those of `intents` that an event has settled. */
 export const settledAmong = (

@@ -162,7 +162,7 @@ export class Access {
     expected: Usage,
     change: Effect.Effect<A, FsError>,
     outcome: (done: A) => Outcome,
-    settle: (usage: Usage) => Effect.Effect<void> = (usage) =>
+    settle: (usage: Usage) => Effect.Effect<Usage> = (usage) =>
       this.services.quota.adjust(this.user, usage),
   ): Effect.Effect<A, FsError> {
     const { journal, quota } = this.services;
@@ -186,13 +186,15 @@ export class Access {
             onFailure: (cause) => Effect.andThen(prepared.cancel(), Effect.failCause(cause)),
             onSuccess: (done) => {
               const { facts, usage = nothing } = outcome(done);
-              return settle(usage).pipe(
-                Effect.andThen(prepared.settle(
-                  { elapsed: Date.now() - started, ...facts },
-                  { username, ...usage },
-                )),
-                Effect.as(done),
-              );
+              // What memory counted is what the catalog adds up, in whatever order threads bring it.
+              return Effect.flatMap(settle(usage), (moved) =>
+                Effect.as(
+                  prepared.settle(
+                    { elapsed: Date.now() - started, ...facts },
+                    { username, ...moved },
+                  ),
+                  done,
+                ));
             },
           }),
       },

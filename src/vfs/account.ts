@@ -101,12 +101,17 @@ export class Account {
     Atomics.store(this.#words, this.#lock, 0);
   }
 
-  /** Gives back what an upload held and counts what it changed, in one turn. */
-  settle(bytes: number, files: number, deltaBytes: number, deltaFiles: number): void {
+  /**
+   * Gives back what an upload held and counts what it changed, in one turn.
+   * Answers what the usage moved by.
+   */
+  settle(bytes: number, files: number, deltaBytes: number, deltaFiles: number): Usage {
     const n = this.#n;
     this.#enter();
-    const newBytes = (n[at.bytes] as number) + deltaBytes;
-    const newFiles = (n[at.files] as number) + deltaFiles;
+    const oldBytes = n[at.bytes] as number;
+    const oldFiles = n[at.files] as number;
+    const newBytes = oldBytes + deltaBytes;
+    const newFiles = oldFiles + deltaFiles;
     // External changes (QUOTA-14) can make a count too high; it never goes below nothing.
     n[at.bytes] = newBytes > 0 ? newBytes : 0;
     n[at.files] = newFiles > 0 ? newFiles : 0;
@@ -116,6 +121,10 @@ export class Account {
     n[this.#me + part.heldFiles] = (n[this.#me + part.heldFiles] as number) - files;
     n[at.version] = (n[at.version] as number) + 1;
     Atomics.store(this.#words, this.#lock, 0);
+    return {
+      bytes: (newBytes > 0 ? newBytes : 0) - oldBytes,
+      files: (newFiles > 0 ? newFiles : 0) - oldFiles,
+    };
   }
 
   /** Begins a change of files (`by` 1), or ends it (-1). */

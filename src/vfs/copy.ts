@@ -120,8 +120,9 @@ const copyFile = (access: Access, from: VPath, to: VPath): Effect.Effect<void, F
           () => ({ usage }),
           (delta) =>
             Effect.sync(() => {
-              lease.settle(delta);
+              const moved = lease.settle(delta);
               uploads.recount(target.storage.identity, target.key, size);
+              return moved;
             }),
         );
       }),

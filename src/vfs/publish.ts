@@ -119,8 +119,9 @@ const journalled = (
     }),
     (usage) =>
       Effect.sync(() => {
-        parts.lease.settle(usage);
+        const moved = parts.lease.settle(usage);
         uploads.recount(storage.identity, key, (old ?? 0) + usage.bytes);
+        return moved;
       }),
   );
 };

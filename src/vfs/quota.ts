@@ -18,8 +18,11 @@ export interface Usage {
 export interface Lease {
   /** Makes room for a file of `size` bytes in total. Answers false, and takes nothing, if it does not fit. */
   grow(size: number): boolean;
-  /** Turns the reservation into usage: what the operation really changed, signed. */
-  settle(delta: Usage): void;
+  /**
+   * Turns the reservation into usage: what the operation really changed, signed.
+   * Answers what the usage moved by, which is for the journal: a usage never goes below nothing.
+   */
+  settle(delta: Usage): Usage;
   /** Gives all of it back. */
   release(): void;
 }
@@ -39,8 +42,8 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
     path: string,
     replaces: number | undefined,
   ) => Effect.Effect<Lease, FsError>;
-  /** Applies a change that needs no reservation: delete, truncate, tree removal. */
-  readonly adjust: (user: User, delta: Usage) => Effect.Effect<void>;
+  /** Applies a change that needs no reservation: delete, truncate, tree removal. Answers as `settle` does. */
+  readonly adjust: (user: User, delta: Usage) => Effect.Effect<Usage>;
   readonly usage: (user: User) => Effect.Effect<Usage>;
   /** What uploads in progress hold on top of the usage. */
   readonly held: (user: User) => Effect.Effect<Usage>;

@@ -117,9 +117,9 @@ const lease = (account: Account, limit: number, replaces: number | undefined): L
       return true;
     },
     settle: ({ bytes, files }) => {
-      if (!open) return;
+      if (!open) return { bytes: 0, files: 0 };
       open = false;
-      account.settle(held, slot, bytes, files);
+      return account.settle(held, slot, bytes, files);
     },
     release: () => {
       if (!open) return;

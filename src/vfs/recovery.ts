@@ -20,7 +20,25 @@ export interface Recovered {
  * by looking at the storage. Runs once, before the first session.
  */
 export const recover: Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> = Effect
-  .flatMap(Journal, (journal) => Effect.flatMap(journal.unsettled, resolve));
+  .flatMap(Journal, (journal) =>
+    Effect.flatMap(journal.unsettled, (unsettled) =>
+      Effect.zipLeft(
+        resolve(unsettled),
+        Effect.forEach(new Set(unsettled.map(({ intent }) => intent.username)), notBelowZero),
+      )));
+
+/** What was expected of an operation may be more than there was to take away (QUOTA-14). */
+const notBelowZero = (username: string): Effect.Effect<void, CatalogError, Users> =>
+  Effect.gen(function* () {
+    const users = yield* Users;
+    const user = yield* users.find(username);
+    if (!user) return;
+    // A row that is below zero reads as zero.
+    yield* users.setUsage(username, {
+      bytes: user.used_quota_size,
+      files: user.used_quota_files,
+    });
+  });
 
 /** The same for a worker that died, while the server goes on. Only when nothing of it runs any more. */
 export const recoverPart = (

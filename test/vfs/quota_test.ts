@@ -42,7 +42,11 @@ it("reserve() gives a user who was made anew an account of his own", () =>
     const quota = yield* Quota;
     const first = makeUser({ quota_size: 100, used_quota_size: 60 });
     const second = makeUser({ id: 2, quota_size: 100 });
-    yield* quota.adjust(first, { bytes: 10, files: 1 });
+    assert.deepEqual(yield* quota.adjust(first, { bytes: -90, files: -1 }), {
+      bytes: -60,
+      files: 0,
+    });
+    assert.deepEqual(yield* quota.adjust(first, { bytes: 70, files: 1 }), { bytes: 70, files: 1 });
     assert.deepEqual(yield* quota.usage(second), { bytes: 0, files: 0 });
     assert.deepEqual(yield* quota.usage(first), { bytes: 70, files: 1 });
   }).pipe(Effect.provide(quotaAccounts), Effect.provide(storing())));

@@ -22,6 +22,7 @@ const usersOf = (...names: ReadonlyArray<string>) =>
     {
       find: (username: string) =>
         Effect.succeed(names.includes(username) ? makeUser({ username }) : undefined),
+      setUsage: () => Effect.void,
       list: ({ offset }: { offset: number }) =>
         Effect.succeed(offset === 0 ? names.map((username, id) => makeUser({ username, id })) : []),
     } as unknown as typeof Users.Service,
