@@ -1,6 +1,7 @@
 import { transfers } from "./transfers.ts";
 import { connections, small } from "./small.ts";
 import { idle, listing } from "./sessions.ts";
+import { start } from "./start.ts";
 import type { Bed, Measured, Plan, Row, Task } from "./plan.ts";
 import { cpuOf, rssOf, settled, treeOf, watchRss } from "./process_tree.ts";
 import type { Maker, Served } from "./servers.ts";
@@ -25,6 +26,7 @@ export const tasks = (plan: Plan): ReadonlyArray<Task> => [
   ...connections(plan),
   ...listing(plan),
   ...idle(plan),
+  ...start(plan),
 ];
 
 const median = (values: ReadonlyArray<number>): number => {

@@ -18,7 +18,7 @@ warm up is not counted; figures are medians.
 
   --quick        one round, small sizes; prints only. Without it the marked parts of
                  docs/performance.md, docs/performance.svg and bench/history.csv are written
-  --only A,B     groups (sftp, cpu, streams, scp, small, conn, list, idle) or single
+  --only A,B     groups (sftp, cpu, streams, scp, small, conn, list, idle, start) or single
                  rows (get-gcm, put-ctr, ...); then only bench/history.csv is written
   --peers A,B    these peers only (openssh, rclone, sftpgo); none: "--peers none"
   --against DIR  also another checkout of this repository, as a peer (repeatable)

@@ -17,6 +17,8 @@ export interface Plan {
   readonly sessions: number;
   /** The same where each session is processes of its own. */
   readonly forkedSessions: number;
+  /** Accounts of a server that starts. */
+  readonly users: number;
 }
 
 export const full: Plan = {
@@ -32,6 +34,7 @@ export const full: Plan = {
   entries: 100_000,
   sessions: 1000,
   forkedSessions: 100,
+  users: 10_000,
 };
 
 export const quick: Plan = {

@@ -15,6 +15,10 @@ export interface Served extends AsyncDisposable {
   readonly prefix: string;
   /** Whether it runs `scp -t` and `scp -f`. */
   readonly scp: boolean;
+  /** Where it keeps accounts of its own: fills another data folder with `users` of them. */
+  readonly fill?: (dir: string, users: number) => Promise<void>;
+  /** Starts another on that folder, and ends it: seconds until it said that it is ready. */
+  readonly startOn?: (dir: string) => Promise<number>;
 }
 
 /** How to start one server, again and again. */

@@ -14,6 +14,8 @@ const within = (root: string, args: ReadonlyArray<string>) => ({
   env: { NO_COLOR: "1" },
 });
 
+const addMany = new URL("../../test/e2e/add_many.ts", import.meta.url).pathname;
+
 /** Caps that only stand in the way of a client who is a thousand at once. */
 const config = {
   common: { max_per_host_connections: 0 },
@@ -23,27 +25,17 @@ const config = {
 /** This server, started by the `start` task of the deno.json of a checkout. */
 export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Maker> => {
   const commit = await exec("git", "-C", root, "describe", "--always", "--dirty").catch(() => "?");
-  const start = async (dir: string, key: string): Promise<Served> => {
-    const data = `${dir}/${name.replaceAll("/", "_")}`;
-    const home = `${data}/users/bench`;
-    if (!(await Deno.stat(data).catch(() => undefined))) {
-      await Deno.mkdir(data);
-      await Deno.writeTextFile(`${data}/sluice.json`, JSON.stringify(config));
-      const words = await taskArgs(root, "sluice");
-      const add = ["user", "add", "bench", "--public-key", `${key}.pub`, "--data-dir", data];
-      const added = await new Deno.Command(Deno.execPath(), within(root, [...words, ...add]))
-        .output();
-      if (added.code !== 0) throw new Error(`user add: ${new TextDecoder().decode(added.stderr)}`);
-      await Deno.mkdir(home, { recursive: true });
-    }
+  const serve = async (data: string) => {
     const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0"];
     const more = [
       "--telemetry",
       "off",
       ...(workers === undefined ? [] : ["--workers", `${workers}`]),
     ];
+    const words = [...await taskArgs(root, "start"), ...flags, ...more];
+    const began = performance.now();
     const child = new Deno.Command(Deno.execPath(), {
-      ...within(root, [...await taskArgs(root, "start"), ...flags, ...more]),
+      ...within(root, words),
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -64,6 +56,7 @@ export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Ma
       }
       line += value;
     }
+    const seconds = (performance.now() - began) / 1000;
     const port = Number(String(JSON.parse(line).listeners.sftp[0]).split(":").at(-1));
     const stop = async () => {
       child.kill("SIGTERM");
@@ -71,16 +64,45 @@ export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Ma
       await child.status;
       await logged;
     };
+    return { port, pid: child.pid, seconds, stop };
+  };
+  const start = async (dir: string, key: string): Promise<Served> => {
+    const data = `${dir}/${name.replaceAll("/", "_")}`;
+    const home = `${data}/users/bench`;
+    if (!(await Deno.stat(data).catch(() => undefined))) {
+      await Deno.mkdir(data);
+      await Deno.writeTextFile(`${data}/sluice.json`, JSON.stringify(config));
+      const words = await taskArgs(root, "sluice");
+      const add = ["user", "add", "bench", "--public-key", `${key}.pub`, "--data-dir", data];
+      const added = await new Deno.Command(Deno.execPath(), within(root, [...words, ...add]))
+        .output();
+      if (added.code !== 0) throw new Error(`user add: ${new TextDecoder().decode(added.stderr)}`);
+      await Deno.mkdir(home, { recursive: true });
+    }
+    const server = await serve(data);
+    const { port } = server;
+    const startOn = async (dir: string) => {
+      const other = await serve(dir);
+      await other.stop();
+      return other.seconds;
+    };
+    const fill = async (dir: string, users: number) => {
+      await Deno.mkdir(dir);
+      const line = (await Deno.readTextFile(`${key}.pub`)).trim();
+      await exec(Deno.execPath(), "run", "-A", addMany, dir, `${users}`, line);
+    };
     return {
       name,
       port,
-      pid: child.pid,
+      pid: server.pid,
       user: "bench",
       key,
       home,
       prefix: "",
       scp: true,
-      [Symbol.asyncDispose]: stop,
+      fill,
+      startOn,
+      [Symbol.asyncDispose]: server.stop,
     };
   };
   return { name, version: `commit ${commit}`, start };
