@@ -13,8 +13,6 @@ const LAST_CALL = "200 millis";
 
 export interface WorkersOptions<E> {
   readonly count: number;
-  /** How many start at once; the others follow when the first serves. All unless told. */
-  readonly ahead?: number;
   /** Starts the thread of a worker. It calls `worker.hello`, then sends `worker.here`, then hears. */
   readonly spawn: (index: number) => Worker;
   /**
@@ -58,10 +56,12 @@ export const runWorkers = <E>(
     const serving = new Set<number>();
     const closing = yield* Deferred.make<void>();
     const first = yield* Deferred.make<void, E>();
-    const followed = Effect.raceFirst(
-      Effect.ignore(Deferred.await(first)),
-      Deferred.await(closing),
-    );
+    // A thread that loads wants descriptors, and without one the runtime ends the whole process
+    // (Deno 2.9.6): nobody is let in before all have loaded, or have failed to.
+    const loaded = yield* Effect.makeLatch(false);
+    const loading = new Set(Array.from({ length: options.count }, (_, index) => index));
+    const over = (index: number) =>
+      Effect.suspend(() => loading.delete(index) && loading.size === 0 ? loaded.open : Effect.void);
     const crew = yield* Effect.forEach(
       Array.from({ length: options.count }, (_, index) => index),
       (index) =>
@@ -69,13 +69,22 @@ export const runWorkers = <E>(
           const living = yield* Effect.makeSemaphore(1);
           const one = living.withPermits(1)(
             Effect.unlessEffect(
-              Effect.scoped(life({ ...options, index, serving, first, closing })),
+              Effect.ensuring(
+                Effect.scoped(life({
+                  ...options,
+                  index,
+                  serving,
+                  first,
+                  closing,
+                  loaded: Effect.andThen(over(index), loaded.await),
+                })),
+                over(index),
+              ),
               Deferred.isDone(closing),
             ),
           );
           const strategy = { restart: "transient", max: Infinity, within: "1 minute" } as const;
-          yield* (index < (options.ahead ?? options.count) ? Effect.void : followed).pipe(
-            Effect.andThen(supervise(`worker ${index}`, strategy, one)),
+          yield* supervise(`worker ${index}`, strategy, one).pipe(
             Effect.annotateLogs({ worker: index }),
             Effect.forkScoped,
           );
@@ -101,11 +110,13 @@ interface Life<E> extends WorkersOptions<E> {
   readonly serving: Set<number>;
   readonly first: Deferred.Deferred<void, E>;
   readonly closing: Deferred.Deferred<void>;
+  /** Says that this one has loaded, and waits for the others of the first start. */
+  readonly loaded: Effect.Effect<void>;
 }
 
 /** One life of one worker: ends when the server does, and by a failure when the worker does. */
 const life = <E>(
-  { index, serving, first, closing, ...options }: Life<E>,
+  { index, serving, first, closing, loaded, ...options }: Life<E>,
 ): Effect.Effect<void, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     // Outlives the thread: nothing is given back while it may still act.
@@ -114,6 +125,7 @@ const life = <E>(
       (scope, exit) => Scope.close(scope, exit),
     );
     const died = yield* Deferred.make<never, Error>();
+    if (!hasRoom()) return yield* Effect.fail(new WorkerDied("too few descriptors to start it"));
     const worker = yield* thread(() => options.spawn(index), died);
     const here = yield* Deferred.make<void>();
     const greeting = yield* Deferred.make<unknown>();
@@ -127,6 +139,7 @@ const life = <E>(
       Object.assign(handlers, prepared.handlers);
       yield* Deferred.succeed(greeting, prepared.greeting);
       yield* Deferred.await(here);
+      yield* loaded;
       yield* options.begin(index, peer);
       yield* Effect.acquireRelease(
         Effect.sync(() => serving.add(index)),
@@ -161,6 +174,22 @@ const isGone = (failure: unknown): boolean =>
   failure._tag === "PeerGone";
 
 class WorkerDied extends Error {}
+
+/** Descriptors that a thread may want at a time while it loads. */
+const WANTED = 32;
+
+/** Whether a thread can be loaded now: one that runs out of descriptors takes the process with it. */
+const hasRoom = (): boolean => {
+  const taken: Deno.FsFile[] = [];
+  try {
+    while (taken.length < WANTED) taken.push(Deno.openSync("/dev/null"));
+    return true;
+  } catch (error) {
+    return !/too many open files|os error 24/i.test(String(error));
+  } finally {
+    for (const file of taken) file.close();
+  }
+};
 
 /** The thread itself. Whatever ends it completes `died`; it never ends the process. */
 const thread = (spawn: () => Worker, died: Deferred.Deferred<never, Error>) =>

@@ -18,7 +18,7 @@ import { SecondFactor } from "./identity/second_factor.ts";
 import { prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
-import { takeThread, threadsAhead } from "./threads.ts";
+import { takeThread } from "./threads.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./vfs/account_book.ts";
 import { dismissFrom } from "./vfs/dismissal.ts";
 import { admit, Participant, type SharedMemory, shareMemory, workerLives } from "./participant.ts";
@@ -38,8 +38,7 @@ interface Base {
 /**
  * Starts `count` worker threads, which load while the caller opens the catalog
  * and builds `layer` on it. `serve` lets them serve, and answers when the
- * first accepts: with as many threads as cores the rest of them would only delay
- * it. They end with the scope.
+ * first accepts. They end with the scope.
  */
 export const startCrew = (count: number) =>
   Effect.gen(function* () {
@@ -48,7 +47,6 @@ export const startCrew = (count: number) =>
     let listeners: Listeners = {};
     const workers = yield* runWorkers<ConfigError>({
       count,
-      ahead: threadsAhead(navigator.hardwareConcurrency),
       spawn: takeThread,
       prepare: (index) => Effect.flatMap(Deferred.await(base), ({ prepare }) => prepare(index)),
       begin: (_index, peer) =>

@@ -20,9 +20,6 @@ export const guessThreads = (
   return Number.isSafeInteger(count) && count > 1 ? count : 0;
 };
 
-/** Threads that load beside the main one: more would only take its time. */
-export const threadsAhead = (cores: number): number => Math.max(1, cores - 1);
-
 interface Early {
   readonly worker: Worker;
   /** Stops keeping what the thread says, and answers it. */
@@ -82,5 +79,5 @@ export const endSpareThreads = (): void => {
 export const startEarlyThreads = (): void => {
   const cores = navigator.hardwareConcurrency;
   const count = guessThreads(Deno.args, Deno.env.get("SLUICE_WORKERS"), cores);
-  while (early.length < Math.min(count, threadsAhead(cores))) early.push(startEarly());
+  while (early.length < Math.min(count, cores)) early.push(startEarly());
 };

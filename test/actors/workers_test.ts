@@ -8,7 +8,7 @@ const spawn = () =>
   new Worker(new URL("./worker_fixture.ts", import.meta.url).href, { type: "module" });
 
 /** Workers that begin, die and are given back as the queues tell. */
-const crew = (greetingOf: (life: number) => string, count = 1, ahead = count) =>
+const crew = (greetingOf: (life: number) => string, count = 1) =>
   Effect.gen(function* () {
     const begun = yield* Queue.unbounded<Peer>();
     const givenBack = yield* Queue.unbounded<number>();
@@ -16,7 +16,6 @@ const crew = (greetingOf: (life: number) => string, count = 1, ahead = count) =>
     let lives = 0;
     const workers = yield* runWorkers<unknown>({
       count,
-      ahead,
       spawn,
       patience: "1 second",
       prepare: (index) =>
@@ -34,16 +33,16 @@ const crew = (greetingOf: (life: number) => string, count = 1, ahead = count) =>
   });
 
 live(
-  "runWorkers() answers when one serves, starts the rest, and lets them stop in order",
+  "runWorkers() answers when one serves, and lets all stop in order",
   () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make();
       const { workers, begun, stopped, givenBack } = yield* Scope.extend(
-        crew(() => "serve", 2, 1),
+        crew(() => "serve", 2),
         scope,
       );
       yield* workers.begun;
-      assert.equal(workers.serving(), 1);
+      assert.ok(workers.serving() >= 1);
       yield* Queue.takeN(begun, 2);
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => workers.serving() === 2 });
       yield* Scope.close(scope, Exit.void);
@@ -97,7 +96,7 @@ live("runWorkers() ends and replaces a worker that does not answer", () =>
 live("runWorkers() ends while it waits for the first", () =>
   Effect.gen(function* () {
     const scope = yield* Scope.make();
-    const { workers, givenBack } = yield* Scope.extend(crew(() => "crash at start", 2, 1), scope);
+    const { workers, givenBack } = yield* Scope.extend(crew(() => "crash at start", 2), scope);
     yield* Queue.take(givenBack);
     yield* Scope.close(scope, Exit.void);
     assert.equal(workers.serving(), 0);
