@@ -80,10 +80,28 @@ const openMany = async (server: Served, count: number): Promise<RawSftp[]> => {
   return opened;
 };
 
-/** Milliseconds after which a server is idle: what a burst of logins left behind is collected by then. */
-const settle = 8000;
+/** Milliseconds without a lower figure after which a server is idle, and at which to stop waiting for that. */
+const calm = 8000;
+const patience = 60_000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Bytes of a server that does nothing. What a burst of logins or the start left
+ * behind is collected when the engine likes, so the least is waited for: a
+ * figure taken earlier, before or after the sessions, would be garbage.
+ */
+const atRest = async (server: Served): Promise<number> => {
+  let least = Infinity;
+  const end = performance.now() + patience;
+  for (let since = performance.now(); performance.now() < Math.min(since + calm, end);) {
+    const now = pssOf(server.pid);
+    if (now < least - MiB / 4) since = performance.now();
+    least = Math.min(least, now);
+    await pause(500);
+  }
+  return least;
+};
 
 /** Sessions that log in, ask one thing and then do nothing. */
 export const idle = (plan: Plan): ReadonlyArray<Task> => [{
@@ -108,11 +126,9 @@ export const idle = (plan: Plan): ReadonlyArray<Task> => [{
       return;
     }
     const some = await openMany(server, Math.ceil(count / 10));
-    await pause(settle);
-    const before = pssOf(server.pid);
+    const before = await atRest(server);
     const many = await openMany(server, count);
-    await pause(settle);
-    const each = (pssOf(server.pid) - before) / count / 1024;
+    const each = (await atRest(server) - before) / count / 1024;
     for (const session of many) {
       const answer = await session.request(op.realpath, str(Buffer.from(".")));
       if (answer.type !== 104) throw new Error(`${server.name}: a session was lost`);
