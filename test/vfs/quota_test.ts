@@ -103,6 +103,21 @@ it("recount() counts again when a change began while it counted and is not over"
     assert.deepEqual(yield* quota.usage(user), { bytes: 0, files: 0 });
   }).pipe(Effect.provide(quotaAccounts), Effect.provide(storing())));
 
+/** Four threads upload for `user` at the same time; answers the numbers that they left. */
+const fourThreads = (user: ReturnType<typeof makeUser>, what: string, rounds: number) =>
+  Effect.gen(function* () {
+    const { memory } = yield* Participant;
+    const { memory: accounts } = yield* (yield* Accounts).open(user);
+    const numbers = new SharedArrayBuffer(8 * 16);
+    const threads = yield* Effect.forEach(
+      [1, 2, 3, 4],
+      (index) =>
+        startThread("./quota_worker.ts", memory, index, { numbers, accounts, user, rounds, what }),
+    );
+    for (const { said } of threads) assert.equal(yield* said(), "done");
+    return new Float64Array(numbers);
+  });
+
 live(
   "QUOTA-05: uploads of four threads fill a quota to the byte and never beyond",
   () =>
@@ -110,31 +125,12 @@ live(
       const context = yield* hubFor(4);
       yield* Effect.provide(
         Effect.gen(function* () {
-          const { memory } = yield* Participant;
           const quota = yield* Quota;
           const user = makeUser({ quota_size: 100_000 });
-          const place = yield* (yield* Accounts).open(user);
-          const numbers = new SharedArrayBuffer(8 * 16);
-          const threads = yield* Effect.forEach([1, 2, 3, 4], (index) =>
-            startThread("./quota_worker.ts", memory, index, {
-              numbers,
-              accounts: place.memory,
-              user,
-              rounds: 2000,
-              what: "fill",
-            }));
-          for (const { said } of threads) {
-            assert.equal(yield* said(), "done");
-          }
-          const seen = new Float64Array(numbers);
+          const seen = yield* fourThreads(user, "fill", 2000);
           assert.equal(seen[15], 0);
           const { bytes } = yield* quota.usage(user);
-          assert.equal(
-            bytes,
-            seen.slice(1, 5).reduce((a, b) =>
-              a + b
-            ),
-          );
+          assert.equal(bytes, seen.slice(1, 5).reduce((a, b) => a + b));
           assert.equal(bytes, 100_000);
           assert.deepEqual(yield* quota.held(user), { bytes: 0, files: 0 });
         }),
@@ -150,29 +146,11 @@ live(
       const context = yield* hubFor(4);
       yield* Effect.provide(
         Effect.gen(function* () {
-          const { memory } = yield* Participant;
           const quota = yield* Quota;
           const user = makeUser();
-          const place = yield* (yield* Accounts).open(user);
-          const numbers = new SharedArrayBuffer(8 * 16);
-          const threads = yield* Effect.forEach([1, 2, 3, 4], (index) =>
-            startThread("./quota_worker.ts", memory, index, {
-              numbers,
-              accounts: place.memory,
-              user,
-              rounds: 20_000,
-              what: "mix",
-            }));
-          for (const { said } of threads) {
-            assert.equal(yield* said(), "done");
-          }
+          const seen = yield* fourThreads(user, "mix", 20_000);
           const { bytes, files } = yield* quota.usage(user);
-          assert.equal(
-            bytes,
-            new Float64Array(numbers).slice(1, 5).reduce((a, b) =>
-              a + b
-            ),
-          );
+          assert.equal(bytes, seen.slice(1, 5).reduce((a, b) => a + b));
           assert.equal(files, 4 * Math.ceil(20_000 / 3));
           assert.deepEqual(yield* quota.held(user), { bytes: 0, files: 0 });
         }),
