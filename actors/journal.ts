@@ -3,7 +3,7 @@ import { atMost } from "../src/at_most.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
 import { IntentLog, type Unsettled } from "../src/events/intent_log.ts";
-import { type EventFilter, Journal, type Prepared } from "../src/events/journal.ts";
+import { type EventFilter, Journal, type Prepared, type Unflushed } from "../src/events/journal.ts";
 import {
   EventStore,
   isRow,
@@ -13,6 +13,13 @@ import {
 } from "../src/events/journal_sink.ts";
 import { supervise } from "./supervisor.ts";
 
+/** An entry with what its operation left to be flushed, which no other thread can do. */
+interface Queued extends JournalEntry {
+  readonly unflushed?: Unflushed;
+}
+
+/** Files that are flushed at the same time. */
+const atOnce = 8;
 /** Entries that may wait to be written; a producer beyond that waits for room. */
 const capacity = 8192;
 const batchSize = 1024;
@@ -36,8 +43,8 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
       const log = yield* IntentLog;
       const sink = yield* JournalSink;
       const store = yield* EventStore;
-      let box: JournalEntry[] = [];
-      let batch: ReadonlyArray<JournalEntry> = [];
+      let box: Queued[] = [];
+      let batch: ReadonlyArray<Queued> = [];
       let queued = 0;
       let latest = 0;
       let written = 0;
@@ -55,10 +62,16 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
           box = box.length <= batchSize ? [] : box.slice(batchSize);
           if (box.length === 0) filled.unsafeClose();
         }
-        yield* untilWritten(batch, sink.apply);
+        const later = batch.flatMap(({ unflushed }) => unflushed ?? []);
+        if (later.length > 0) yield* untilFlushed(later);
+        yield* untilWritten(
+          later.length === 0 ? batch : batch.map(({ unflushed: _, ...entry }) => entry),
+          sink.apply,
+        );
         for (const { intent } of batch) {
           if (intent !== undefined && !isRow(intent)) log.forget(intent);
         }
+        for (const each of later) each.over();
         written += batch.length;
         latest = batch.length;
         batch = [];
@@ -77,16 +90,16 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
         Effect.forkScoped,
       );
 
-      const push = (entry: JournalEntry) => {
+      const push = (entry: Queued) => {
         box.push(entry);
         queued++;
         if (box.length === 1) filled.unsafeOpen();
       };
-      const offer = (entry: JournalEntry): Effect.Effect<void> => {
+      const offer = (entry: Queued): Effect.Effect<void> => {
         if (box.length < capacity) return Effect.sync(() => push(entry));
         return Effect.andThen(Deferred.await(room), Effect.suspend(() => offer(entry)));
       };
-      const enqueue = (entry: Omit<JournalEntry, "at">): Effect.Effect<void> =>
+      const enqueue = (entry: Omit<Queued, "at">): Effect.Effect<void> =>
         Clock.clockWith((clock) => offer({ ...entry, at: clock.unsafeCurrentTimeMillis() }));
       const flush = Effect.suspend(() =>
         queued === written ? Effect.void : Effect.async<void>((resume) => {
@@ -105,13 +118,14 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
             return then();
           });
         return {
-          settle: (result, quota) =>
+          settle: (result, quota, unflushed) =>
             once(() => {
               if (!isRow(id)) log.done(id);
               return enqueue({
                 intent: id,
                 event: { ...event, ...result },
                 ...(quota && { quota }),
+                ...(unflushed && { unflushed }),
               });
             }),
           cancel: () =>
@@ -157,9 +171,10 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
 
       return Journal.of({
         record: (event) => enqueue({ event }),
-        prepare: (event, intent, quota) =>
+        keepsContent: log.keepsContent,
+        prepare: (event, intent, quota, content) =>
           Effect.map(
-            log.append({ event, intent, ...(quota && { quota }) }),
+            log.append({ event, intent, ...(quota && { quota }), ...(content && { content }) }),
             (id) => handle(id, event),
           ),
         query,
@@ -173,6 +188,27 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
       });
     }),
   );
+
+/**
+ * Flushes all of it, however long the disk fails: until then the intents, and
+ * the content beside them, are what a power cut would leave.
+ */
+const untilFlushed = (all: ReadonlyArray<Unflushed>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const places = new Map(all.map((each) => [each.place, each]));
+    const retried = (step: () => Promise<void>) =>
+      Effect.gen(function* () {
+        for (let pause = 50;; pause = Math.min(pause * 2, 2000)) {
+          const failed = yield* Effect.flip(Effect.tryPromise(step)).pipe(Effect.option);
+          if (Option.isNone(failed)) return;
+          yield* Effect.logWarning("uploads cannot be flushed yet", failed.value.error);
+          yield* Effect.sleep(pause);
+        }
+      });
+    const some = { concurrency: atOnce, discard: true } as const;
+    yield* Effect.forEach(all, (each) => retried(() => each.content()), some);
+    yield* Effect.forEach(places.values(), (each) => retried(() => each.names()), some);
+  });
 
 /** Writes all of it, however long the database stays away. Only what no database would take is given up. */
 const untilWritten = (

@@ -17,6 +17,8 @@ export interface SharedMemory {
   readonly homes: SharedArrayBuffer;
   /** How many uploads each participant has at or below each stripe of paths; see uploads.ts. */
   readonly presence: SharedArrayBuffer;
+  /** Where uploads wait to be flushed; see late_paths.ts. */
+  readonly late: SharedArrayBuffer;
 }
 
 /** Words of the head: a secret that keeps hashes from being foretold, the server's tag, the last life given out, who lives. */
@@ -24,6 +26,8 @@ const head = { seed: 0, tag: 1, lastLife: 2, living: 8 } as const;
 
 /** Stripes of paths; two paths that share one by chance wait for each other, which costs time only. */
 export const stripes = 65536;
+/** Stripes of paths where uploads wait to be flushed: a shared one costs such a wait, so there are many. */
+export const lateStripes = 1 << 20;
 /** Stripes of home directories. */
 export const homeStripes = 1024;
 /** Files written in place at a time, and the bytes that one takes. */
@@ -39,6 +43,7 @@ export const shareMemory = (participants: number): SharedMemory => {
     inPlace: new SharedArrayBuffer(64 + inPlaceSlots * inPlaceBytes(participants)),
     homes: new SharedArrayBuffer(4 * (participants + homeStripes)),
     presence: new SharedArrayBuffer(participants > 1 ? 4 * stripes * participants : 0),
+    late: new SharedArrayBuffer(latePathsBytes(participants)),
   };
   crypto.getRandomValues(new Uint32Array(2)).forEach((word, i) => {
     new Uint32Array(memory.head)[i] = word;
@@ -96,11 +101,19 @@ export const serverTag = (memory: SharedMemory): number =>
 export const hashSeed = (memory: SharedMemory): number =>
   new Int32Array(memory.head)[head.seed] as number;
 
+/** Bytes of the memory of late_paths.ts. */
+const latePathsBytes = (participants: number): number =>
+  participants > 1 ? 4 * (lateStripes + 2 * participants) : 0;
+
+/** The stripe of a path among {@linkcode stripes}. */
+export const stripeOf = (seed: number, name: string): number =>
+  pathHash(seed, name) & (stripes - 1);
+
 /** FNV-1a over UTF-16 units from a secret start, mixed: the same in every thread, and no client can aim at a stripe. */
-export const stripeOf = (seed: number, name: string): number => {
+export const pathHash = (seed: number, name: string): number => {
   let hash = seed ^ 0x811c9dc5;
   for (let i = 0; i < name.length; i++) {
     hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
   }
-  return (hash ^ (hash >>> 15)) & (stripes - 1);
+  return hash ^ (hash >>> 15);
 };

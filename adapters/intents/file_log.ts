@@ -18,6 +18,8 @@ export interface FileLogOptions {
   readonly segment?: number;
 }
 
+/** Files that are kept for the next load of the same kind. */
+const kept = 8;
 /** Bytes at the end of a file for the marks of intents in it. */
 const slack = 4096;
 
@@ -36,6 +38,8 @@ class FileLog {
   readonly #stamp = `${Date.now().toString(36)}${crypto.randomUUID().slice(0, 8)}`;
   readonly #segments: Segment[] = [];
   readonly #where = new Map<string, Segment>();
+  /** Open ones whose content is in the log. */
+  readonly #whole = new Set<string>();
   readonly #left: Left;
   readonly #pace = new FlushPace();
   #current: Segment | undefined;
@@ -48,7 +52,7 @@ class FileLog {
     this.#left = new Left(options.dir);
   }
 
-  append(entry: Omit<Unsettled, "id">): Effect.Effect<string, CatalogError> {
+  append({ content, ...entry }: Omit<Unsettled, "id">): Effect.Effect<string, CatalogError> {
     return Effect.suspend(() => {
       const id = `${this.#stamp}-${++this.#n}`;
       try {
@@ -57,9 +61,10 @@ class FileLog {
           at: Date.now(),
           n: this.#n,
           entry: { id, ...entry },
-        }));
+        }), content);
         segment.open++;
         this.#where.set(id, segment);
+        if (content) this.#whole.add(id);
         if (!this.options.flush) return Effect.succeed(id);
         if (!this.#flushing && this.#pace.mayBlock()) {
           this.#pace.block(() => fs.fdatasyncSync(segment.fd));
@@ -78,7 +83,9 @@ class FileLog {
     const segment = this.#where.get(id);
     if (!segment) return;
     try {
-      this.#mark(segment, { cancelled: id });
+      const marked = this.#mark(segment, { cancelled: id });
+      // After a power cut it would be done from its content, of which the client heard that it failed.
+      if (this.#whole.has(id) && this.options.flush) fs.fdatasyncSync(marked.fd);
     } catch {
       // A restart that still finds it looks at the storage, and finds that it did not happen.
     }
@@ -116,23 +123,24 @@ class FileLog {
     this.#segments.length = 0;
   }
 
-  #write(line: (run: number) => Line): Segment {
+  #write(line: (run: number) => Line, content?: Uint8Array): Segment {
     let segment = this.#current;
-    let bytes = encode(line(segment?.run ?? 0));
+    let bytes = encode(line(segment?.run ?? 0), content);
     if (!segment?.fits(bytes.length + slack)) {
       segment = this.#next(bytes.length + 2 * slack);
-      bytes = encode(line(segment.run));
+      bytes = encode(line(segment.run), content);
     }
     segment.write(bytes);
     return segment;
   }
 
   /** Notes it in the intent's own file where there is room: the two are overwritten together. */
-  #mark(intent: Segment, how: Pick<Line, "cancelled" | "done">): void {
+  #mark(intent: Segment, how: Pick<Line, "cancelled" | "done">): Segment {
     const line = (run: number): Line => ({ run, at: Date.now(), n: ++this.#n, ...how });
     const bytes = encode(line(intent.run));
-    if (intent.fits(bytes.length)) intent.write(bytes);
-    else this.#write(line);
+    if (!intent.fits(bytes.length)) return this.#write(line);
+    intent.write(bytes);
+    return intent;
   }
 
   /** An old file in which everything has ended, else a new one. */
@@ -162,9 +170,10 @@ class FileLog {
     const segment = this.#where.get(id);
     if (!segment) return;
     this.#where.delete(id);
+    this.#whole.delete(id);
     segment.open--;
-    // Load that needed more files than two is over.
-    const spare = this.#segments.length > 2 && segment.open === 0 && segment !== this.#current;
+    // Load that needed so many files is over.
+    const spare = this.#segments.length > kept && segment.open === 0 && segment !== this.#current;
     if (!spare) return;
     this.#segments.splice(this.#segments.indexOf(segment), 1);
     segment.drop();
@@ -231,6 +240,7 @@ export const fileIntentLog = (options: FileLogOptions): Layer.Layer<IntentLog> =
       ),
       (log) =>
         IntentLog.of({
+          keepsContent: options.flush,
           append: (entry) => log.append(entry),
           cancel: (id) => log.cancel(id),
           done: (id) => log.done(id),

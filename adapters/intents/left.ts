@@ -31,7 +31,8 @@ export class Left {
       const { lines, end } = decode(fs.readFileSync(path));
       const open = new Map<string, Found>();
       for (const line of lines) {
-        if (line.entry) open.set(line.entry.id, { ...line, entry: line.entry });
+        const { entry, content } = line;
+        if (entry) open.set(entry.id, { ...line, entry: content ? { ...entry, content } : entry });
         if (line.cancelled !== undefined) cancelled.add(line.cancelled);
         if (line.done !== undefined) done.add(line.done);
       }

@@ -14,6 +14,9 @@ export interface Line {
   readonly entry?: Unsettled;
   readonly cancelled?: string;
   readonly done?: string;
+  /** Bytes that follow the line, and their CRC-32: the content of a small upload. */
+  readonly size?: number;
+  readonly sum?: number;
 }
 
 const table = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -33,20 +36,34 @@ const decoder = new TextDecoder();
 const newline = 10;
 const head = 9;
 
-/** `<crc32, 8 hex digits> <JSON>\n`. */
-export const encode = (line: Line): Uint8Array => {
-  const json = JSON.stringify(line);
-  const bytes = new Uint8Array(head + json.length * 3 + 1);
+/** `<crc32, 8 hex digits> <JSON>\n`, and where there is content its bytes and another newline. */
+export const encode = (line: Line, content?: Uint8Array): Uint8Array => {
+  const json = JSON.stringify(
+    content ? { ...line, size: content.length, sum: crc32(content) } : line,
+  );
+  const behind = content ? content.length + 1 : 0;
+  const bytes = new Uint8Array(head + json.length * 3 + 1 + behind);
   const { written } = encoder.encodeInto(json, bytes.subarray(head));
   const sum = crc32(bytes.subarray(head, head + written));
   encoder.encodeInto(`${sum.toString(16).padStart(8, "0")} `, bytes);
-  bytes[head + written] = newline;
-  return bytes.subarray(0, head + written + 1);
+  const end = head + written + 1;
+  bytes[end - 1] = newline;
+  if (content) {
+    bytes.set(content, end);
+    bytes[end + content.length] = newline;
+  }
+  return bytes.subarray(0, end + behind);
 };
 
+/** A line as it was read. */
+export interface Read extends Line {
+  /** A copy. */
+  readonly content?: Uint8Array;
+}
+
 /** The lines of a segment's present use, and where they end. A line that was cut off, and all after it, never counted. */
-export const decode = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Line>; end: number } => {
-  const lines: Line[] = [];
+export const decode = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Read>; end: number } => {
+  const lines: Read[] = [];
   let at = 0;
   for (let end = bytes.indexOf(newline); end > 0; end = bytes.indexOf(newline, at)) {
     const body = bytes.subarray(at + head, end);
@@ -54,8 +71,16 @@ export const decode = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Line>
     if (end - at <= head || sum !== crc32(body)) break;
     const line: Line = JSON.parse(decoder.decode(body));
     if (lines[0] && lines[0].run !== line.run) break;
-    lines.push(line);
-    at = end + 1;
+    if (line.size === undefined) {
+      lines.push(line);
+      at = end + 1;
+      continue;
+    }
+    const after = end + 1 + line.size;
+    const content = bytes.slice(end + 1, after);
+    if (bytes[after] !== newline || crc32(content) !== line.sum) break;
+    lines.push({ ...line, content });
+    at = after + 1;
   }
   return { lines, end: at };
 };

@@ -12,6 +12,8 @@ export interface Unsettled {
   readonly quota?: QuotaDelta;
   /** Known to have happened, whatever the storage shows by now. */
   readonly done?: boolean;
+  /** The content of a small upload: {@linkcode Intent.redo} says what it belongs to. */
+  readonly content?: Uint8Array;
 }
 
 /**
@@ -23,6 +25,8 @@ export interface Unsettled {
  * whose entries go the same two ways.
  */
 export class IntentLog extends Context.Tag("sluice/IntentLog")<IntentLog, {
+  /** Whether an entry that was appended survives a power cut, its content with it. */
+  readonly keepsContent: boolean;
   /** Answers the entry's id when it is durable. Fails with Unavailable, and then nothing may be done. */
   readonly append: (entry: Omit<Unsettled, "id">) => Effect.Effect<string, CatalogError>;
   /** The operation did not happen. Never fails: what is not noted now is found out after a crash. */
@@ -49,6 +53,7 @@ export class IntentLog extends Context.Tag("sluice/IntentLog")<IntentLog, {
 export const memoryIntentLog: Layer.Layer<IntentLog> = Layer.sync(IntentLog, () => {
   let next = 1;
   return IntentLog.of({
+    keepsContent: false,
     append: () => Effect.sync(() => `memory-${next++}`),
     cancel: () => {},
     done: () => {},

@@ -1,5 +1,6 @@
 import { Context, type Effect, type Stream } from "effect";
 import type { CatalogError } from "../errors.ts";
+import type { Redo } from "../storage/redo.ts";
 import type { Event, EventAction, EventKind, EventStatus, NewEvent } from "./event.ts";
 
 /** What moves in a user's usage when an operation is done. Bytes and files, signed. */
@@ -20,6 +21,21 @@ export interface Intent {
   readonly key: string;
   readonly from?: string;
   readonly staged?: string;
+  /** What the content beside the intent belongs to, if it has one. */
+  readonly redo?: Redo;
+}
+
+/**
+ * What an operation left to be flushed, off its client's way. The intent stays
+ * until that is done. Each call may be repeated, and rejects when the disk fails.
+ */
+export interface Unflushed {
+  content(): Promise<void>;
+  /** Things of one place are flushed by `names` of any of them. */
+  readonly place: string;
+  names(): Promise<void>;
+  /** All is flushed and the operation is durable in the catalog. */
+  over(): void;
 }
 
 export interface EventFilter {
@@ -43,8 +59,12 @@ export interface EventFilter {
 
 /** An operation that the journal knows has begun. Exactly one of the two calls follows. */
 export interface Prepared {
-  /** The operation is done: shows the event, with the usage change, in one transaction. */
-  settle(result: Partial<NewEvent>, quota?: QuotaDelta): Effect.Effect<void>;
+  /** The operation is done: shows the event, with the usage change, in one transaction, once `unflushed` is flushed. */
+  settle(
+    result: Partial<NewEvent>,
+    quota?: QuotaDelta,
+    unflushed?: Unflushed,
+  ): Effect.Effect<void>;
   /** The operation did not happen: forgets it. */
   cancel(): Effect.Effect<void>;
 }
@@ -58,6 +78,8 @@ export interface LeftBehind {
   readonly quota?: QuotaDelta;
   /** It happened, whatever the storage shows by now. */
   readonly done?: boolean;
+  /** As it was given to `prepare`. */
+  readonly content?: Uint8Array;
 }
 
 /**
@@ -70,11 +92,14 @@ export interface LeftBehind {
  */
 export class Journal extends Context.Tag("sluice/Journal")<Journal, {
   readonly record: (event: NewEvent) => Effect.Effect<void>;
-  /** `quota` is the change that settling is expected to carry; recovery uses it. */
+  /** Whether `content` given to `prepare` survives a power cut. */
+  readonly keepsContent: boolean;
+  /** `quota` is the change that settling is expected to carry; recovery uses it. `content` goes with `intent.redo`. */
   readonly prepare: (
     event: NewEvent,
     intent: Intent,
     quota?: QuotaDelta,
+    content?: Uint8Array,
   ) => Effect.Effect<Prepared, CatalogError>;
   readonly query: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;
   /** Past events that match from `after`, then live ones, without a gap. Never ends. */

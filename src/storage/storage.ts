@@ -1,6 +1,8 @@
 import type { Effect, Scope, Stream } from "effect";
 import type { FsError } from "../errors.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
+import type { Unflushed } from "../events/journal.ts";
+import type { Redo, Redoing } from "./redo.ts";
 import type { Capabilities } from "./capabilities.ts";
 
 /**
@@ -31,6 +33,15 @@ export interface Writer {
   readonly size: number;
   /** Key of the temporary object, if there is one: crash recovery looks for it. */
   readonly staged?: string | undefined;
+  /**
+   * For an upload whose whole content is small: sets `attributes` and answers
+   * what the intent log has to keep. The `commit` that follows flushes nothing,
+   * and {@linkcode unflushed} is what has to be, later. Undefined where the
+   * writer has to flush by itself. Throws a system error or FsError.
+   */
+  redo?(attributes?: Attributes): { readonly redo: Redo; readonly content: Uint8Array } | undefined;
+  /** Takes over, once after a `commit`, what that left to be flushed. */
+  unflushed?(): Omit<Unflushed, "over"> | undefined;
   /** `chunk` is lent: when the promise settles its memory is used again, so nothing may keep it. */
   writeAt(offset: number, chunk: Uint8Array): Promise<void>;
   /** Reads back what this writer would commit; for read-write handles. */
@@ -63,6 +74,8 @@ export interface WriteOptions {
   readonly direct?: boolean;
   /** Permission bits for a new file. */
   readonly permissions?: number;
+  /** `redo` will be asked for at commit: a flush before that is not worth its time. */
+  readonly redo?: boolean;
 }
 
 /** Space of the volume behind a storage, in bytes and inodes. */
@@ -115,6 +128,8 @@ export interface Storage {
   hardLink(from: string, to: string): Effect.Effect<void, FsError>;
   /** Resolves links inside the root and answers a canonical key. */
   realpath(key: string): Effect.Effect<string, FsError>;
+  /** Absent where uploads are durable by themselves. */
+  readonly redo?: Redoing;
   space(key: string): Effect.Effect<Space, FsError>;
   /**
    * Deletes temporary objects that no live writer owns; answers how many.

@@ -2,12 +2,13 @@ import { Effect } from "effect";
 import type { Settings } from "../config/config.ts";
 import { FsError, type FsReason } from "../errors.ts";
 import type { EventAction, NewEvent } from "../events/event.ts";
-import type { Intent, Journal } from "../events/journal.ts";
+import type { Intent, Journal, Unflushed } from "../events/journal.ts";
 import type { Users } from "../catalog/catalog.ts";
 import type { Principal } from "../model/session.ts";
 import type { User } from "../model/user.ts";
 import { isStagedName, stagedMark } from "../storage/staged.ts";
 import { components, type VPath } from "../vpath.ts";
+import type { LatePaths } from "./late_paths.ts";
 import type { PathLocks } from "./locks.ts";
 import type { Mounts, Spot } from "./mounts.ts";
 import { type Patterns, patternsOf } from "./patterns.ts";
@@ -31,13 +32,19 @@ export interface Services {
   readonly uploads: Uploads;
   readonly elsewhere: typeof Elsewhere.Service;
   readonly locks: PathLocks;
+  readonly late: LatePaths;
 }
 
 /** What one change did: facts for the event, and what it moved in the usage. */
 export interface Outcome {
   readonly facts?: Partial<NewEvent>;
   readonly usage?: Usage;
+  /** What it left to be flushed. */
+  readonly unflushed?: Unflushed | undefined;
 }
+
+/** What the locks of a place go by. */
+export const nameOf = ({ storage, key }: Spot): string => `${storage.identity}\0${key}`;
 
 const nothing: Usage = { bytes: 0, files: 0 };
 
@@ -124,14 +131,22 @@ export class Access {
     return new FsError({ reason, op, path, ...(detail ? { detail } : {}) });
   }
 
-  /** Runs `body` holding the locks of these places. */
+  /**
+   * Runs `body` holding the locks of these places, once nothing that another
+   * thread did there waits to be flushed.
+   */
   locked<A, E, R>(
     spots: ReadonlyArray<Spot>,
     body: Effect.Effect<A, E, R>,
-  ): Effect.Effect<A, E, R> {
-    return this.services.locks.with(
-      spots.map(({ storage, key }) => `${storage.identity}\0${key}`),
-      body,
+  ): Effect.Effect<A, E | FsError, R> {
+    const { locks, late } = this.services;
+    const names = spots.map(nameOf);
+    return locks.with(
+      names,
+      late.alone ? body : Effect.suspend(() => {
+        const waits = late.others(names);
+        return waits ? Effect.andThen(waits, body) : body;
+      }),
     );
   }
 
@@ -164,6 +179,7 @@ export class Access {
     outcome: (done: A) => Outcome,
     settle: (usage: Usage) => Effect.Effect<Usage> = (usage) =>
       this.services.quota.adjust(this.user, usage),
+    content?: Uint8Array,
   ): Effect.Effect<A, FsError> {
     const { journal, quota } = this.services;
     const { username } = this.user;
@@ -178,20 +194,21 @@ export class Access {
         cause,
       });
     const run = Effect.matchEffect(
-      journal.prepare(event, { ...intent, username }, { username, ...expected }),
+      journal.prepare(event, { ...intent, username }, { username, ...expected }, content),
       {
         onFailure: (cause) => Effect.fail(unable(cause)),
         onSuccess: (prepared) =>
           Effect.matchCauseEffect(change, {
             onFailure: (cause) => Effect.andThen(prepared.cancel(), Effect.failCause(cause)),
             onSuccess: (done) => {
-              const { facts, usage = nothing } = outcome(done);
+              const { facts, usage = nothing, unflushed } = outcome(done);
               // What memory counted is what the catalog adds up, in whatever order threads bring it.
               return Effect.flatMap(settle(usage), (moved) =>
                 Effect.as(
                   prepared.settle(
                     { elapsed: Date.now() - started, ...facts },
                     { username, ...moved },
+                    unflushed,
                   ),
                   done,
                 ));

@@ -2,6 +2,7 @@ import { dismiss, type Participant } from "../participant.ts";
 import { dismissTurns } from "../storage/turns.ts";
 import type { AccountBook } from "./account_book.ts";
 import { InPlace } from "./in_place.ts";
+import { LatePaths } from "./late_paths.ts";
 import { PathLocks } from "./locks.ts";
 import { Presence } from "./presence.ts";
 
@@ -18,6 +19,7 @@ export const dismissFrom =
     dismissTurns(hub.memory, index, life);
     new InPlace(hub).dismiss(index, life);
     new Presence(hub).dismiss(index);
+    new LatePaths(hub).dismiss(index, life);
     new PathLocks(hub).releaseAll(life);
     dismiss(hub.memory, index);
     return doubtful;

@@ -12,6 +12,7 @@ import { setAttributes } from "./attributes.ts";
 import { hardLink, mkdir, remove, rmdir, symlink } from "./change.ts";
 import { checksum } from "./checksum.ts";
 import { copy } from "./copy.ts";
+import { LatePaths } from "./late_paths.ts";
 import { PathLocks } from "./locks.ts";
 import { available, list, readlink, realpath, stat } from "./look.ts";
 import { Mounts } from "./mounts.ts";
@@ -32,6 +33,7 @@ export const sharedVfsFactory: Layer.Layer<
   VfsFactory,
   Effect.gen(function* () {
     const storages = yield* Storages;
+    const participant = yield* Participant;
     const services: Services = {
       common: (yield* Config).common,
       quota: yield* Quota,
@@ -39,7 +41,8 @@ export const sharedVfsFactory: Layer.Layer<
       users: yield* Users,
       uploads: yield* LiveUploads,
       elsewhere: yield* Elsewhere,
-      locks: new PathLocks(yield* Participant),
+      locks: new PathLocks(participant),
+      late: new LatePaths(participant),
     };
     return VfsFactory.of({
       forSession: (user: User, principal: Principal, observer?: TransferObserver) =>

@@ -78,7 +78,7 @@ const openToWrite = (
   scope: Scope.CloseableScope,
 ): Effect.Effect<Handle, FsError, Scope.Scope> =>
   Effect.suspend(() => {
-    const { services: { quota, common }, user } = access;
+    const { services: { quota, common, journal }, user } = access;
     const denied = access.verdict("create", path);
     if (denied) return Effect.fail(denied);
     const { storage, key } = access.at(path);
@@ -104,6 +104,7 @@ const openToWrite = (
         const writer = storage.writer(key, {
           mode,
           direct: common.upload_mode === 0,
+          redo: journal.keepsContent,
           ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
         });
         return Effect.flatMap(writer, (writer) => {

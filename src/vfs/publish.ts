@@ -3,6 +3,10 @@ import { FsError } from "../errors.ts";
 import type { NewEvent } from "../events/event.ts";
 import { endProcess, fault } from "../failpoint.ts";
 import type { Entry } from "../model/entry.ts";
+import type { Unflushed } from "../events/journal.ts";
+import type { Redo } from "../storage/redo.ts";
+import type { Writer } from "../storage/storage.ts";
+import { type Access, nameOf } from "./access.ts";
 import { entryIfAny } from "./look.ts";
 import type { Usage } from "./quota.ts";
 import { promised } from "./promised.ts";
@@ -22,19 +26,46 @@ export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
       if (!claim(handle, old)) {
         return access.fail("QuotaExceeded", "write", path, "disk quota exceeded");
       }
-      // The data goes to the disk while the intention does; both are there before the name.
-      const synced = writer.sync();
-      synced.catch(() => {});
       const { checksum } = handle;
       const facts = checksum === undefined ? published : { status: 1, checksum } as const;
-      const commit = () => synced.then(() => writer.commit(handle.pending));
       return Effect.andThen(
-        journalled(handle, old, writer.size, commit, facts),
+        Effect.flatMap(logged(handle), (whole) => {
+          if (whole) {
+            const commit = () => writer.commit(handle.pending);
+            return journalled(handle, old, writer.size, commit, facts, whole);
+          }
+          // The data goes to the disk while the intention does; both are there before the name.
+          const synced = writer.sync();
+          synced.catch(() => {});
+          const commit = () => synced.then(() => writer.commit(handle.pending));
+          return journalled(handle, old, writer.size, commit, facts);
+        }),
         access.touchFirst("first_upload"),
       );
     }),
   );
 };
+
+/** What the intent log keeps of a small upload, so that its client waits for no flush but the log's. */
+const logged = (
+  { access, path, writer, pending }: UploadHandle,
+): Effect.Effect<Logged | undefined, FsError> => {
+  if (!access.services.journal.keepsContent || !writer.redo) return nothingLogged;
+  return Effect.try({
+    try: () => writer.redo?.(pending),
+    catch: (cause) =>
+      cause instanceof FsError
+        ? cause
+        : new FsError({ reason: "Unavailable", op: "close", path, cause }),
+  });
+};
+
+interface Logged {
+  readonly redo: Redo;
+  readonly content: Uint8Array;
+}
+
+const nothingLogged = Effect.succeed(undefined);
 
 const published: Partial<NewEvent> = { status: 1 };
 
@@ -89,9 +120,11 @@ const journalled = (
   size: number,
   commit: () => Promise<Entry>,
   facts: Partial<NewEvent>,
+  logged?: Logged,
 ): Effect.Effect<Entry, FsError> => {
   const { access, path, writer, parts } = handle;
-  const { storage, key } = access.at(path);
+  const spot = access.at(path);
+  const { storage, key } = spot;
   const { uploads } = access.services;
   const change = (to: number): Usage => ({
     bytes: to - (old ?? 0),
@@ -100,7 +133,9 @@ const journalled = (
   const { staged } = writer;
   return access.journalled(
     access.event("upload", path, { ...facts, file_size: size }),
-    staged === undefined ? { kind: "extend", key } : { kind: "publish", key, staged },
+    staged === undefined
+      ? { kind: "extend", key }
+      : { kind: "publish", key, staged, ...(logged && { redo: logged.redo }) },
     change(size),
     promised(
       () => {
@@ -116,6 +151,7 @@ const journalled = (
     (entry) => ({
       facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
       usage: change(entry.size),
+      unflushed: logged && later(access, nameOf(spot), writer),
     }),
     (usage) =>
       Effect.sync(() => {
@@ -123,5 +159,12 @@ const journalled = (
         uploads.recount(storage.identity, key, (old ?? 0) + usage.bytes);
         return moved;
       }),
+    logged?.content,
   );
+};
+
+/** What the journal flushes of a file that was published from the log. */
+const later = (access: Access, name: string, writer: Writer): Unflushed | undefined => {
+  const file = writer.unflushed?.();
+  return file && access.services.late.enter(name, file);
 };

@@ -3,7 +3,7 @@ import { Users } from "../catalog/catalog.ts";
 import type { CatalogError, FsError } from "../errors.ts";
 import type { NewEvent } from "../events/event.ts";
 import { type Intent, Journal, type LeftBehind } from "../events/journal.ts";
-import type { Entry } from "../model/entry.ts";
+import { peek, redone } from "./redone.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Storages } from "../storage/storages.ts";
 
@@ -23,7 +23,7 @@ export const recover: Effect.Effect<Recovered, CatalogError, Journal | Users | S
   .flatMap(Journal, (journal) =>
     Effect.flatMap(journal.unsettled, (unsettled) =>
       Effect.zipLeft(
-        resolve(unsettled),
+        resolve(unsettled, false),
         Effect.forEach(new Set(unsettled.map(({ intent }) => intent.username)), notBelowZero),
       )));
 
@@ -44,28 +44,41 @@ const notBelowZero = (username: string): Effect.Effect<void, CatalogError, Users
 export const recoverPart = (
   part: string,
 ): Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> =>
-  Effect.flatMap(Journal, (journal) => Effect.flatMap(journal.unsettledOf(part), resolve));
+  Effect.flatMap(
+    Journal,
+    (journal) => Effect.flatMap(journal.unsettledOf(part), (left) => resolve(left, true)),
+  );
 
 const resolve = (
   unsettled: ReadonlyArray<LeftBehind>,
+  /** The machine did not stop: what was done to files is all there. */
+  running: boolean,
 ): Effect.Effect<Recovered, CatalogError, Journal | Users | Storages> =>
   Effect.gen(function* () {
     const journal = yield* Journal;
     const users = yield* Users;
     const storages = yield* Storages;
     const count = { settled: 0, cancelled: 0, open: 0 };
-    for (const [i, { event, intent, prepared, quota, done }] of unsettled.entries()) {
-      if (done) {
+    for (const [i, left] of unsettled.entries()) {
+      const { event, intent, prepared, quota, done } = left;
+      if (done && !left.content) {
         count.settled++;
         yield* prepared.settle({}, quota);
         continue;
       }
       const user = yield* users.find(intent.username);
-      const later = unsettled.slice(i + 1).map((other) => other.intent)
-        .filter((other) => other.username === intent.username);
+      const later = unsettled.slice(i + 1)
+        .filter((other) => other.intent.username === intent.username);
       const happened = user
         ? yield* Effect.either(Effect.scoped(
-          Effect.flatMap(storages.forUser(user), (s) => didHappen(s, intent, event, later)),
+          Effect.flatMap(storages.forUser(user), (storage) =>
+            Effect.flatMap(
+              redone(storage, left, later, running),
+              (known) =>
+                known === undefined
+                  ? didHappen(storage, intent, event, later.map((other) => other.intent))
+                  : Effect.succeed(known),
+            )),
         ))
         : undefined;
       if (happened?._tag === "Left") {
@@ -127,10 +140,3 @@ const didHappen = (
       }
     }
   });
-
-const peek = (storage: Storage, key: string): Effect.Effect<Entry | undefined, FsError> =>
-  Effect.catchIf(
-    storage.lstat(key),
-    (error) => error.reason === "NotFound" || error.reason === "NotDirectory",
-    () => Effect.succeed(undefined),
-  );

@@ -1,7 +1,7 @@
 import { Effect } from "effect";
 import type { FsError } from "../errors.ts";
 import type { VPath } from "../vpath.ts";
-import type { Access } from "./access.ts";
+import { type Access, nameOf } from "./access.ts";
 import { entryIfAny, nested, uploadBelow } from "./look.ts";
 import type { Operation } from "./policy.ts";
 import { walk } from "./walk.ts";
@@ -53,6 +53,13 @@ export const rename = (
         : undefined;
       const moved = uploads.counted(storage.identity, source.key, undefined);
       const usage = gone === undefined ? none : { bytes: -gone, files: -1 };
+      // What is recovered from the logs after a power cut is looked for by its path.
+      const { journal, late } = access.services;
+      if (operation === "rename_dir") {
+        yield* journal.flush;
+        yield* late.everywhere;
+      }
+      yield* late.content(nameOf(source)) ?? Effect.void;
       yield* access.journalled(
         event,
         { kind: "move", key: target.key, from: source.key },

@@ -23,6 +23,7 @@ const session = (allowed: () => boolean) =>
         stillAllowed: () => Effect.sync(allowed),
       }),
       Layer.succeed(Journal, {
+        keepsContent: false,
         record: (event) => Effect.sync(() => void events.push(event)),
         prepare: () => Effect.die("not used"),
         query: () => Stream.empty,

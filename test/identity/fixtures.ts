@@ -109,6 +109,7 @@ export class World {
     return Layer.succeed(
       Journal,
       Journal.of({
+        keepsContent: false,
         record: (event) => this.step("record", Effect.sync(() => void this.events.push(event))),
         prepare: () => Effect.die("not used by the pipeline"),
         query: () => Stream.empty,

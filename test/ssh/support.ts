@@ -140,6 +140,7 @@ const identity = (
 });
 
 const journal = (seen: Seen): Journal["Type"] => ({
+  keepsContent: false,
   record: (event) => Effect.sync(() => void seen.events.push(event)),
   prepare: () => Effect.succeed({ settle: () => Effect.void, cancel: () => Effect.void }),
   query: () => Stream.empty,

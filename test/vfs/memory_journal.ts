@@ -1,11 +1,12 @@
 import { Effect, Stream } from "effect";
 import { type Event, kindOf, type NewEvent } from "../../src/events/event.ts";
-import type { Intent, Journal, Prepared, QuotaDelta } from "../../src/events/journal.ts";
+import type { Intent, Journal, Prepared, QuotaDelta, Unflushed } from "../../src/events/journal.ts";
 
 interface Open {
   readonly event: NewEvent;
   readonly intent: Intent;
   readonly quota?: QuotaDelta;
+  readonly content?: Uint8Array;
 }
 
 /** A journal in memory that keeps what the real one promises, and lets a test look inside. */
@@ -15,12 +16,25 @@ export class MemoryJournal {
   readonly usage = new Map<string, { bytes: number; files: number }>();
   #next = 1;
 
+  /** What waits to be flushed; a test flushes it, or loses it. */
+  readonly late: Unflushed[] = [];
+
+  constructor(keepsContent = false) {
+    this.service = { ...this.service, keepsContent };
+  }
+
   readonly service: typeof Journal.Service = {
     record: (event) => Effect.sync(() => this.#append(event)),
-    prepare: (event, intent, quota) =>
+    keepsContent: false,
+    prepare: (event, intent, quota, content) =>
       Effect.sync(() => {
         const id = this.#next++;
-        this.open.set(id, { event, intent, ...(quota ? { quota } : {}) });
+        this.open.set(id, {
+          event,
+          intent,
+          ...(quota ? { quota } : {}),
+          ...(content ? { content } : {}),
+        });
         return this.#prepared(id, event);
       }),
     query: () => Stream.suspend(() => Stream.fromIterable([...this.events])),
@@ -34,8 +48,9 @@ export class MemoryJournal {
 
   #prepared(id: number, event: NewEvent): Prepared {
     return {
-      settle: (result, quota) =>
+      settle: (result, quota, unflushed) =>
         Effect.sync(() => {
+          if (unflushed) this.late.push(unflushed);
           if (!this.open.delete(id)) throw new Error("settled twice");
           this.#append({ ...event, ...result });
           if (!quota) return;

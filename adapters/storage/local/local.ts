@@ -14,6 +14,7 @@ import { codeOf, toFsError } from "./errors.ts";
 import { flushing, readAt } from "./io.ts";
 import { list, sweepDirectory, sweepTree } from "./list.ts";
 import { openWriter } from "./open_writer.ts";
+import { redoing } from "./redo.ts";
 
 const can: Capabilities = {
   write: "random",
@@ -176,6 +177,7 @@ export const local = (options: LocalOptions): Storage => {
       }),
     realpath: (key) =>
       attempt("realpath", key, () => keyOf(root, locate(root, key, "realpath", true).path)),
+    redo: redoing(options, turns),
     space: (key) =>
       attempt("space", key, () => {
         const volume = fs.statfsSync(existing("space", key, true).path);

@@ -44,6 +44,7 @@ const open = (options: LocalOptions, turns: Turns, key: string, how: WriteOption
     path,
     info,
     exclusive,
+    redo: how.redo === true,
     ...(how.permissions === undefined ? {} : { permissions: how.permissions }),
   };
   if (how.direct) return inPlace(options, target, openDirect(path, exclusive), how);

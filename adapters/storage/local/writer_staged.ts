@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
+import { redoLimit } from "../../../src/storage/redo.ts";
 import type { Writer } from "../../../src/storage/storage.ts";
 import { dirOf, keyOf, nameOf, peek } from "./confine.ts";
 import {
@@ -15,8 +16,10 @@ import {
   publish,
   type Temp,
 } from "./disk.ts";
-import { entryOf } from "./entry.ts";
+import { entryOf, entryOfOpen } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { redoOf } from "./redo_facts.ts";
+import { UnflushedFile } from "./unflushed.ts";
 import { copyRange, flushed, flushing, readAt, syncFile, writeAt } from "./io.ts";
 
 /** What a staged upload is about to become. */
@@ -29,6 +32,8 @@ export interface Target {
   /** Fail rather than replace. */
   readonly exclusive: boolean;
   readonly permissions?: number;
+  /** Small content will be in the intent log, so no flush of it is begun early. */
+  readonly redo?: boolean;
 }
 
 /**
@@ -52,6 +57,9 @@ export class StagedWriter implements Writer {
   #early: Promise<void> | undefined;
   #failed: FsError | undefined;
   #done = false;
+  /** What the intent log keeps of it; then publishing flushes nothing. */
+  #logged: fs.Stats | undefined;
+  #unflushed: UnflushedFile | undefined;
   /** Writes wait for one another only while old content is being copied. */
   #turn: Promise<unknown> = Promise.resolve();
   #turns = 0;
@@ -125,7 +133,29 @@ export class StagedWriter implements Writer {
       }));
   }
 
+  redo(attributes: Attributes = {}) {
+    const whole = this.#options.fsync && this.#base === undefined && this.size <= redoLimit;
+    if (!whole || this.#turns > 0 || this.#failed || this.#done) return undefined;
+    const { fd } = this.#temp;
+    const content = new Uint8Array(this.size);
+    for (let at = 0; at < content.length;) {
+      const n = fs.readSync(fd, content, at, content.length - at, at);
+      if (n === 0) return undefined;
+      at += n;
+    }
+    applyTo(fd, attributes);
+    this.#logged = fs.fstatSync(fd);
+    return { redo: redoOf(this.#logged), content };
+  }
+
+  unflushed(): UnflushedFile | undefined {
+    const mine = this.#unflushed;
+    this.#unflushed = undefined;
+    return mine;
+  }
+
   commit(attributes?: Attributes): Promise<Entry> {
+    if (this.#logged) return this.#publishLogged(this.#logged);
     return this.#guard("commit", () =>
       this.#inTurn(async () => {
         await this.#fill(this.#tail);
@@ -156,7 +186,8 @@ export class StagedWriter implements Writer {
   /** Runs when the scope closes. */
   release(): void {
     if (this.#base !== undefined) closeQuietly(this.#base);
-    if (this.#done) closeQuietly(this.#temp.fd);
+    if (this.#logged && this.#done) this.#unflushed?.close();
+    else if (this.#done) closeQuietly(this.#temp.fd);
     else dropTemp(this.#temp);
     this.#done = true;
   }
@@ -169,7 +200,10 @@ export class StagedWriter implements Writer {
     if (offset <= this.#inOrder && end > this.#inOrder) this.#inOrder = end;
     this.#dirty = true;
     this.#early = undefined;
-    if (chunk.length < wholeFile && end === chunk.length && this.#base === undefined) {
+    if (
+      !this.#target.redo && chunk.length < wholeFile && end === chunk.length &&
+      this.#base === undefined
+    ) {
       this.#startFlush();
     }
   }
@@ -221,6 +255,18 @@ export class StagedWriter implements Writer {
     // What is written from here on is for the next flush.
     this.#dirty = false;
     await (this.#early ?? syncFile(this.#temp.fd, this.#target.key));
+  }
+
+  #publishLogged(info: fs.Stats): Promise<Entry> {
+    return this.#guard("commit", () => {
+      const { fd, path } = this.#temp;
+      const target = this.#target.path;
+      publish(path, target, this.#target.exclusive);
+      this.#done = true;
+      disown(path);
+      this.#unflushed = new UnflushedFile(fd, info.ino, target);
+      return Promise.resolve(entryOfOpen(nameOf(target), info));
+    });
   }
 
   async #publish(exclusive: boolean, attributes: Attributes = {}): Promise<Entry> {

@@ -1,0 +1,86 @@
+import * as fs from "node:fs";
+import { closeQuietly, openToRead, openToWrite } from "./disk.ts";
+import { codeOf } from "./errors.ts";
+import { dirOf } from "./confine.ts";
+import { syncDirectory, syncFile } from "./io.ts";
+
+/** Files of this thread that are kept open until they are flushed; others are opened again. */
+const most = 256;
+let open = 0;
+
+/** A published file, small, whose content and name are not on the disk yet. */
+export class UnflushedFile {
+  readonly place: string;
+  #fd: number | undefined;
+  #failed = false;
+  #flushing: Promise<void> | undefined;
+
+  constructor(fd: number, readonly ino: number, readonly path: string) {
+    this.place = dirOf(path);
+    if (open >= most) closeQuietly(fd);
+    else {
+      open++;
+      this.#fd = fd;
+    }
+  }
+
+  /** Flushes the content, once, whoever asks. */
+  content(): Promise<void> {
+    return this.#flushing ??= this.#flush().catch((cause) => {
+      this.#flushing = undefined;
+      this.#failed = true;
+      throw cause;
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const fd = this.#fd ?? this.#open();
+    if (fd === undefined) return;
+    try {
+      if (this.#failed) writeAgain(fd);
+      await syncFile(fd, this.path);
+    } finally {
+      if (fd !== this.#fd) closeQuietly(fd);
+    }
+    this.close();
+  }
+
+  async names(): Promise<void> {
+    try {
+      await syncDirectory(this.place);
+    } catch (cause) {
+      // Removed since, or replaced: the name is gone with it.
+      if (!gone.has(codeOf(cause) ?? "")) throw cause;
+    }
+  }
+
+  close(): void {
+    if (this.#fd === undefined) return;
+    closeQuietly(this.#fd);
+    this.#fd = undefined;
+    open--;
+  }
+
+  /** The file under its name; undefined if that stands for another by now: whoever moved it has flushed it. */
+  #open(): number | undefined {
+    let fd: number;
+    try {
+      fd = this.#failed ? openToWrite(this.path) : openToRead(this.path);
+    } catch (cause) {
+      if (gone.has(codeOf(cause) ?? "")) return undefined;
+      throw cause;
+    }
+    if (fs.fstatSync(fd).ino === this.ino) return fd;
+    closeQuietly(fd);
+    return undefined;
+  }
+}
+
+const gone: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ENXIO"]);
+
+/** After a failed flush the kernel takes what it could not write for written; what it holds is still whole. */
+const writeAgain = (fd: number): void => {
+  const content = new Uint8Array(fs.fstatSync(fd).size);
+  const n = fs.readSync(fd, content, 0, content.length, 0);
+  fs.writeSync(fd, content, 0, n, 0);
+};
