@@ -77,7 +77,7 @@ export const decode = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Read>
       continue;
     }
     const after = end + 1 + line.size;
-    const content = bytes.slice(end + 1, after);
+    const content = new Uint8Array(bytes.subarray(end + 1, after));
     if (bytes[after] !== newline || crc32(content) !== line.sum) break;
     lines.push({ ...line, content });
     at = after + 1;

@@ -27,10 +27,10 @@ export const redone = (
     const found = yield* redo.find(about, placesOf(intent.key, later), content);
     if (found.is === "there") {
       // A new file is published by a second name; a crash may have come before the first went.
-      if (yield* peek(storage, staged)) yield* storage.remove(staged);
+      if (yield* glance(storage, staged)) yield* storage.remove(staged);
       return true;
     }
-    const rest = yield* peek(storage, staged);
+    const rest = yield* glance(storage, staged);
     if (running || !redo.interrupted(about)) {
       if (rest) yield* storage.remove(staged);
       // Only the commit takes the first name away: then others were there since.
@@ -69,7 +69,7 @@ const overtaken = (
   later: ReadonlyArray<LeftBehind>,
 ): Effect.Effect<boolean, FsError> =>
   Effect.gen(function* () {
-    const now = yield* peek(storage, key);
+    const now = yield* glance(storage, key);
     for (const { intent, event, content } of later) {
       if (intent.key !== key) continue;
       if (intent.kind === "remove" && !now) return true;
@@ -79,10 +79,18 @@ const overtaken = (
         : intent.kind === "publish" && now.size === event.file_size
         ? intent.staged
         : undefined;
-      if (from !== undefined && !(yield* peek(storage, from))) return true;
+      if (from !== undefined && !(yield* glance(storage, from))) return true;
     }
     return false;
   });
+
+/** The same where a directory on the way may lead out of the home by now: then nothing is there. */
+const glance = (storage: Storage, key: string): Effect.Effect<Entry | undefined, FsError> =>
+  Effect.catchIf(
+    peek(storage, key),
+    (error) => error.reason === "Denied",
+    () => Effect.succeed(undefined),
+  );
 
 /** What is under a name, not followed; undefined when there is nothing. */
 export const peek = (storage: Storage, key: string): Effect.Effect<Entry | undefined, FsError> =>

@@ -196,3 +196,48 @@ live(
       }));
     }),
 );
+
+live(
+  "IntentLog keeps content of any bytes beside an intent, whole or not at all",
+  () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir;
+      const content = (n: number) => Uint8Array.from({ length: n }, (_, i) => i % 7 === 0 ? 10 : i);
+      const sizes = [0, 1, 4096, 32_768];
+      yield* Effect.scoped(Effect.gen(function* () {
+        const log = yield* open(dir);
+        assert.equal(log.keepsContent, true);
+        for (const n of sizes) yield* log.append({ ...entry(`/${n}`), content: content(n) });
+        yield* log.append(entry("/last"));
+      }));
+      yield* Effect.scoped(Effect.gen(function* () {
+        const left = yield* (yield* open(dir)).leftBehind();
+        assert.deepEqual(left.map((each) => each.content), [...sizes.map(content), undefined]);
+        assert.deepEqual(left.map(({ intent }) => intent.key), [
+          ...sizes.map((n) => `/${n}`),
+          "/last",
+        ]);
+      }));
+      const path = logs(dir)[0]!;
+      const whole = fs.readFileSync(path);
+      const line = whole.indexOf('"key":"/4096"');
+      for (const at of [100, 2000, 4000]) {
+        const torn = new Uint8Array(whole);
+        const behind = whole.indexOf("\n", line) + at;
+        torn[behind]! ^= 0xff;
+        fs.writeFileSync(path, torn);
+        assert.deepEqual(yield* keys(dir), ["/0", "/1"], "what is torn never happened");
+      }
+    }),
+);
+
+live(
+  "IntentLog without a flush keeps no content: the writer has to flush",
+  () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir;
+      yield* Effect.scoped(Effect.gen(function* () {
+        assert.equal((yield* open(dir, { flush: false })).keepsContent, false);
+      }));
+    }),
+);
