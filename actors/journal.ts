@@ -20,6 +20,8 @@ interface Queued extends JournalEntry {
 
 /** Files that are flushed at the same time. */
 const atOnce = 8;
+/** Files of one volume from which on it is flushed as a whole. */
+const many = 8;
 /** Entries that may wait to be written; a producer beyond that waits for room. */
 const capacity = 8192;
 const batchSize = 1024;
@@ -195,7 +197,6 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
  */
 const untilFlushed = (all: ReadonlyArray<Unflushed>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const places = new Map(all.map((each) => [each.place, each]));
     const retried = (step: () => Promise<void>) =>
       Effect.gen(function* () {
         for (let pause = 50;; pause = Math.min(pause * 2, 2000)) {
@@ -205,8 +206,24 @@ const untilFlushed = (all: ReadonlyArray<Unflushed>): Effect.Effect<void> =>
           yield* Effect.sleep(pause);
         }
       });
+    const volumes = new Map<Unflushed["volume"], Unflushed[]>();
+    for (const each of all) {
+      const group = volumes.get(each.volume);
+      if (group) group.push(each);
+      else volumes.set(each.volume, [each]);
+    }
+    const singly: Unflushed[] = [];
+    for (const [volume, group] of volumes) {
+      const place = group[0]?.place;
+      const flushed = volume && place !== undefined && group.length >= many &&
+        (yield* Effect.option(Effect.tryPromise(() => volume.flush(place)))).pipe(
+          Option.getOrElse(() => false),
+        );
+      if (!flushed) singly.push(...group);
+    }
+    const places = new Map(singly.map((each) => [each.place, each]));
     const some = { concurrency: atOnce, discard: true } as const;
-    yield* Effect.forEach(all, (each) => retried(() => each.content()), some);
+    yield* Effect.forEach(singly, (each) => retried(() => each.content()), some);
     yield* Effect.forEach(places.values(), (each) => retried(() => each.names()), some);
   });
 

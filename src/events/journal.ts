@@ -34,6 +34,8 @@ export interface Unflushed {
   /** Things of one place are flushed by `names` of any of them. */
   readonly place: string;
   names(): Promise<void>;
+  /** Where it is, if all of that can be flushed at once; `place` is one of what is there. */
+  readonly volume?: { flush(place: string): Promise<boolean> } | undefined;
   /** All is flushed and the operation is durable in the catalog. */
   over(): void;
 }

@@ -41,7 +41,7 @@ export interface Writer {
    */
   redo?(attributes?: Attributes): { readonly redo: Redo; readonly content: Uint8Array } | undefined;
   /** Takes over, once after a `commit`, what that left to be flushed. */
-  unflushed?(): Omit<Unflushed, "over"> | undefined;
+  unflushed?(): Unflushed | undefined;
   /** `chunk` is lent: when the promise settles its memory is used again, so nothing may keep it. */
   writeAt(offset: number, chunk: Uint8Array): Promise<void>;
   /** Reads back what this writer would commit; for read-write handles. */

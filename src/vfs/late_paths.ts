@@ -40,14 +40,16 @@ export class LatePaths {
   }
 
   /** Notes a publication at `name`; the answer, for the journal, takes it back when it is over. */
-  enter(name: string, file: Omit<Unflushed, "over">): Unflushed {
+  enter(name: string, file: Unflushed): Unflushed {
     const leave = this.#enter(name);
     const unflushed: Unflushed = {
       content: () => file.content(),
       place: file.place,
       names: () => file.names(),
+      volume: file.volume,
       over: () => {
         if (this.#files.get(name) === unflushed) this.#files.delete(name);
+        file.over();
         leave();
       },
     };

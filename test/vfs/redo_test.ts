@@ -21,7 +21,7 @@ const world = Effect.gen(function* () {
   const storage = local({ root, fsync: true });
   const find = () => Effect.succeed(makeUser({ username: "alice" }));
   const layer = Layer.mergeAll(
-    Layer.succeed(Users, { find } as unknown as typeof Users.Service),
+    Layer.succeed(Users, { find, setUsage: () => Effect.void } as unknown as typeof Users.Service),
     Layer.succeed(Journal, journal.service),
     Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
   );
@@ -204,7 +204,12 @@ live(
       const memory = shareMemory(2);
       const [hub, worker] = [admit(memory, 0), admit(memory, 1)];
       const [here, there] = [new LatePaths(hub), new LatePaths(worker)];
-      const file = { content: () => Promise.resolve(), place: "/", names: () => Promise.resolve() };
+      const file = {
+        content: () => Promise.resolve(),
+        place: "/",
+        names: () => Promise.resolve(),
+        over: () => {},
+      };
       const [one, two] = [there.enter("a", file), there.enter("a", file)];
       assert.equal(there.others(["a"]), undefined);
       assert.equal(here.others(["b"]), undefined);

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { closeQuietly, openToRead, openToWrite } from "./disk.ts";
 import { codeOf } from "./errors.ts";
 import { dirOf } from "./confine.ts";
+import { Volume } from "./volume.ts";
 import { syncDirectory, syncFile } from "./io.ts";
 
 /** Files of this thread that are kept open until they are flushed; others are opened again. */
@@ -11,12 +12,19 @@ let open = 0;
 /** A published file, small, whose content and name are not on the disk yet. */
 export class UnflushedFile {
   readonly place: string;
+  readonly #ino: number;
   #fd: number | undefined;
   #failed = false;
   #flushing: Promise<void> | undefined;
 
-  constructor(fd: number, readonly ino: number, readonly path: string) {
+  readonly volume: Volume | undefined;
+  readonly #before: number;
+
+  constructor(fd: number, { ino, dev }: fs.Stats, readonly path: string) {
     this.place = dirOf(path);
+    this.#ino = ino;
+    this.volume = Volume.of(dev, this.place);
+    this.#before = this.volume?.failures ?? 0;
     if (open >= most) closeQuietly(fd);
     else {
       open++;
@@ -37,7 +45,7 @@ export class UnflushedFile {
     const fd = this.#fd ?? this.#open();
     if (fd === undefined) return;
     try {
-      if (this.#failed) writeAgain(fd);
+      if (this.#again) writeAgain(fd);
       await syncFile(fd, this.path);
     } finally {
       if (fd !== this.#fd) closeQuietly(fd);
@@ -54,6 +62,14 @@ export class UnflushedFile {
     }
   }
 
+  over(): void {
+    this.close();
+  }
+
+  get #again(): boolean {
+    return this.#failed || (this.volume?.failures ?? 0) !== this.#before;
+  }
+
   close(): void {
     if (this.#fd === undefined) return;
     closeQuietly(this.#fd);
@@ -65,12 +81,12 @@ export class UnflushedFile {
   #open(): number | undefined {
     let fd: number;
     try {
-      fd = this.#failed ? openToWrite(this.path) : openToRead(this.path);
+      fd = this.#again ? openToWrite(this.path) : openToRead(this.path);
     } catch (cause) {
       if (gone.has(codeOf(cause) ?? "")) return undefined;
       throw cause;
     }
-    if (fs.fstatSync(fd).ino === this.ino) return fd;
+    if (fs.fstatSync(fd).ino === this.#ino) return fd;
     closeQuietly(fd);
     return undefined;
   }

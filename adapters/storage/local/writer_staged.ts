@@ -264,7 +264,7 @@ export class StagedWriter implements Writer {
       publish(path, target, this.#target.exclusive);
       this.#done = true;
       disown(path);
-      this.#unflushed = new UnflushedFile(fd, info.ino, target);
+      this.#unflushed = new UnflushedFile(fd, info, target);
       return Promise.resolve(entryOfOpen(nameOf(target), info));
     });
   }
