@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import type { Unsettled } from "../../src/events/intent_log.ts";
 
 /**
@@ -18,18 +19,6 @@ export interface Line {
   readonly size?: number;
   readonly sum?: number;
 }
-
-const table = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c >>> 0;
-});
-
-const crc32 = (bytes: Uint8Array): number => {
-  let c = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) c = table[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
-  return (c ^ 0xffffffff) >>> 0;
-};
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
