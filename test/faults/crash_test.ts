@@ -88,17 +88,20 @@ Deno.test("SECURITY 7.1: kill -9 during 50 parallel uploads, 20 rounds: acknowle
 });
 
 for (
-  const [point, there] of [["publish.before_commit", false], [
-    "publish.after_commit",
-    true,
-  ]] as const
+  const [point, there, size] of [
+    ["publish.before_commit", false, 50_000],
+    ["publish.after_commit", true, 50_000],
+    // Content in the intent log.
+    ["publish.before_commit", false, 4096],
+    ["publish.after_commit", true, 4096],
+  ] as const
 ) {
-  Deno.test(`SECURITY 7.2: a kill at ${point} is reconciled at the next start, with one final event`, async () => {
+  Deno.test(`SECURITY 7.2: a kill at ${point} of ${size} bytes is reconciled at the next start, with one final event`, async () => {
     await using world = await mortal({ SLUICE_FAILPOINTS: `${point}@/doomed=kill` });
     {
       await using sftp = await RawSftp.open(world.target("ann"));
       assert.equal((await sftp.put("/before", "before")).code, status.ok);
-      await assert.rejects(sftp.put("/doomed", noise(50_000)), "the server died before the answer");
+      await assert.rejects(sftp.put("/doomed", noise(size)), "the server died before the answer");
     }
     await world.server.child.status;
     await world.server.kill9().catch(() => {});
@@ -107,7 +110,7 @@ for (
     const got = await sftp.get("/doomed");
     const published = isBytes(got);
     if (there) assert.ok(published, "what was published stays");
-    if (published) assert.deepEqual(new Uint8Array(got), new Uint8Array(noise(50_000)));
+    if (published) assert.deepEqual(new Uint8Array(got), new Uint8Array(noise(size)));
     await usageAgrees(server, "ann");
     const events = await server.events("--user", "ann", "--action", "upload", "--path", "/doomed");
     assert.equal(events.filter((e) => e["status"] === 1).length, published ? 1 : 0);
