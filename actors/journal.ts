@@ -173,12 +173,40 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
 
       return Journal.of({
         record: (event) => enqueue({ event }),
+        recordNow: (event) => {
+          if (box.length >= capacity) return false;
+          push({ event, at: Date.now() });
+          return true;
+        },
         keepsContent: log.keepsContent,
         prepare: (event, intent, quota, content) =>
           Effect.map(
             log.append({ event, intent, ...(quota && { quota }), ...(content && { content }) }),
             (id) => handle(id, event),
           ),
+        prepareNow: (event, intent, quota, content) => {
+          if (box.length >= capacity) return undefined;
+          const id = log.appendNow({
+            event,
+            intent,
+            ...(quota && { quota }),
+            ...(content && { content }),
+          });
+          if (id === undefined) return undefined;
+          return {
+            settle: (result, quota, unflushed) => {
+              log.done(id);
+              push({
+                intent: id,
+                at: Date.now(),
+                event: { ...event, ...result },
+                ...(quota && { quota }),
+                ...(unflushed && { unflushed }),
+              });
+            },
+            cancel: () => log.cancel(id),
+          };
+        },
         query,
         follow,
         unsettled: Effect.flatMap(

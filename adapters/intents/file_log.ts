@@ -52,30 +52,46 @@ class FileLog {
     this.#left = new Left(options.dir);
   }
 
-  append({ content, ...entry }: Omit<Unsettled, "id">): Effect.Effect<string, CatalogError> {
+  append(entry: Omit<Unsettled, "id">): Effect.Effect<string, CatalogError> {
     return Effect.suspend(() => {
-      const id = `${this.#stamp}-${++this.#n}`;
       try {
-        const segment = this.#write((run) => ({
-          run,
-          at: Date.now(),
-          n: this.#n,
-          entry: { id, ...entry },
-        }), content);
-        segment.open++;
-        this.#where.set(id, segment);
-        if (content) this.#whole.add(id);
-        if (!this.options.flush) return Effect.succeed(id);
-        if (!this.#flushing && this.#pace.mayBlock()) {
-          this.#pace.block(() => fs.fdatasyncSync(segment.fd));
-          return Effect.succeed(id);
-        }
+        const now = this.appendNow(entry);
+        if (now !== undefined) return Effect.succeed(now);
+        const { id, segment } = this.#put(entry);
         return this.#flushed(segment, id);
       } catch (cause) {
-        this.#spoil(id);
         return Effect.fail(unavailable(cause));
       }
     });
+  }
+
+  appendNow(entry: Omit<Unsettled, "id">): string | undefined {
+    const { flush } = this.options;
+    if (flush && (this.#flushing || !this.#pace.mayBlock())) return undefined;
+    const { id, segment } = this.#put(entry);
+    try {
+      if (flush) this.#pace.block(() => fs.fdatasyncSync(segment.fd));
+      return id;
+    } catch (cause) {
+      this.#spoil(id);
+      throw cause;
+    }
+  }
+
+  /** Writes an entry, without a flush. */
+  #put({ content, ...entry }: Omit<Unsettled, "id">): { id: string; segment: Segment } {
+    const id = `${this.#stamp}-${++this.#n}`;
+    const line = (run: number): Line => ({
+      run,
+      at: Date.now(),
+      n: this.#n,
+      entry: { id, ...entry },
+    });
+    const segment = this.#write(line, content);
+    segment.open++;
+    this.#where.set(id, segment);
+    if (content) this.#whole.add(id);
+    return { id, segment };
   }
 
   cancel(id: string): void {
@@ -242,6 +258,13 @@ export const fileIntentLog = (options: FileLogOptions): Layer.Layer<IntentLog> =
         IntentLog.of({
           keepsContent: options.flush,
           append: (entry) => log.append(entry),
+          appendNow: (entry) => {
+            try {
+              return log.appendNow(entry);
+            } catch (cause) {
+              throw unavailable(cause);
+            }
+          },
           cancel: (id) => log.cancel(id),
           done: (id) => log.done(id),
           forget: (id) => log.forget(id),

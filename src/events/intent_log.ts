@@ -29,6 +29,8 @@ export class IntentLog extends Context.Tag("sluice/IntentLog")<IntentLog, {
   readonly keepsContent: boolean;
   /** Answers the entry's id when it is durable. Fails with Unavailable, and then nothing may be done. */
   readonly append: (entry: Omit<Unsettled, "id">) => Effect.Effect<string, CatalogError>;
+  /** The same without waiting; undefined, and nothing is written, where others flush already. Throws CatalogError. */
+  readonly appendNow: (entry: Omit<Unsettled, "id">) => string | undefined;
   /** The operation did not happen. Never fails: what is not noted now is found out after a crash. */
   readonly cancel: (id: string) => void;
   /**
@@ -55,6 +57,7 @@ export const memoryIntentLog: Layer.Layer<IntentLog> = Layer.sync(IntentLog, () 
   return IntentLog.of({
     keepsContent: false,
     append: () => Effect.sync(() => `memory-${next++}`),
+    appendNow: () => `memory-${next++}`,
     cancel: () => {},
     done: () => {},
     forget: () => {},

@@ -71,6 +71,12 @@ export interface Prepared {
   cancel(): Effect.Effect<void>;
 }
 
+/** {@linkcode Prepared} for who goes on at once, in the same turn of the event loop. */
+export interface PreparedNow {
+  settle(result: Partial<NewEvent>, quota?: QuotaDelta, unflushed?: Unflushed): void;
+  cancel(): void;
+}
+
 /** An operation whose end is not known. */
 export interface LeftBehind {
   readonly event: NewEvent;
@@ -94,6 +100,8 @@ export interface LeftBehind {
  */
 export class Journal extends Context.Tag("sluice/Journal")<Journal, {
   readonly record: (event: NewEvent) => Effect.Effect<void>;
+  /** The same without waiting; false if there is no room. */
+  readonly recordNow: (event: NewEvent) => boolean;
   /** Whether `content` given to `prepare` survives a power cut. */
   readonly keepsContent: boolean;
   /** `quota` is the change that settling is expected to carry; recovery uses it. `content` goes with `intent.redo`. */
@@ -103,6 +111,13 @@ export class Journal extends Context.Tag("sluice/Journal")<Journal, {
     quota?: QuotaDelta,
     content?: Uint8Array,
   ) => Effect.Effect<Prepared, CatalogError>;
+  /** The same without waiting; undefined, and nothing is done, where something has to be waited for. Throws CatalogError. */
+  readonly prepareNow: (
+    event: NewEvent,
+    intent: Intent,
+    quota?: QuotaDelta,
+    content?: Uint8Array,
+  ) => PreparedNow | undefined;
   readonly query: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;
   /** Past events that match from `after`, then live ones, without a gap. Never ends. */
   readonly follow: (filter: EventFilter) => Stream.Stream<Event, CatalogError>;

@@ -33,15 +33,15 @@ export interface Writer {
   readonly size: number;
   /** Key of the temporary object, if there is one: crash recovery looks for it. */
   readonly staged?: string | undefined;
+  /** Does ahead what the first write would have to. What fails is told by that write. */
+  prepare?(): void;
   /**
    * For an upload whose whole content is small: sets `attributes` and answers
-   * what the intent log has to keep. The `commit` that follows flushes nothing,
-   * and {@linkcode unflushed} is what has to be, later. Undefined where the
-   * writer has to flush by itself. Throws a system error or FsError.
+   * what the intent log has to keep, after which its `commit` takes the place
+   * of the writer's own. Undefined where the writer has to flush by itself.
+   * Throws FsError.
    */
-  redo?(attributes?: Attributes): { readonly redo: Redo; readonly content: Uint8Array } | undefined;
-  /** Takes over, once after a `commit`, what that left to be flushed. */
-  unflushed?(): Unflushed | undefined;
+  redo?(attributes?: Attributes): Logged | undefined;
   /** `chunk` is lent: when the promise settles its memory is used again, so nothing may keep it. */
   writeAt(offset: number, chunk: Uint8Array): Promise<void>;
   /** Reads back what this writer would commit; for read-write handles. */
@@ -74,8 +74,35 @@ export interface WriteOptions {
   readonly direct?: boolean;
   /** Permission bits for a new file. */
   readonly permissions?: number;
+  /** What need not be there yet is made by `prepare`, or when it is first needed. */
+  readonly lazy?: boolean;
   /** `redo` will be asked for at commit: a flush before that is not worth its time. */
   readonly redo?: boolean;
+}
+
+/** A small upload as the intent log keeps it. */
+export interface Logged {
+  readonly redo: Redo;
+  readonly content: Uint8Array;
+  /** Publishes at once, and flushes nothing: `unflushed` is what has to be, later. Throws FsError. */
+  commit(): { readonly entry: Entry; readonly unflushed: Unflushed };
+}
+
+/** What is held without a scope: `release`, called once, gives it back and never throws. */
+export interface Releasable {
+  release(): void;
+}
+
+/**
+ * What every file costs, for a storage that need not wait for it: small files
+ * come by the thousand, and the machinery of waiting takes longer than the
+ * work. All of it throws FsError.
+ */
+export interface AtOnce {
+  /** As `stat` or `lstat`; undefined when there is nothing under that name. */
+  find(key: string, follow: boolean): Entry | undefined;
+  reader(key: string): Reader & Releasable;
+  writer(key: string, options: WriteOptions): Writer & Releasable;
 }
 
 /** Space of the volume behind a storage, in bytes and inodes. */
@@ -128,6 +155,8 @@ export interface Storage {
   hardLink(from: string, to: string): Effect.Effect<void, FsError>;
   /** Resolves links inside the root and answers a canonical key. */
   realpath(key: string): Effect.Effect<string, FsError>;
+  /** Absent where opening a file has to be waited for. */
+  readonly atOnce?: AtOnce;
   /** Absent where uploads are durable by themselves. */
   readonly redo?: Redoing;
   space(key: string): Effect.Effect<Space, FsError>;

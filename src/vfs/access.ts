@@ -66,11 +66,16 @@ export class Access {
 
   /** Notes the account's first transfer (BEHAVIOUR XFER-02); asks the catalog at most once a session. */
   touchFirst(what: "first_upload" | "first_download"): Effect.Effect<void> {
-    if (this.user[what] !== 0 || this.#touched.has(what)) return Effect.void;
+    if (!this.isFirst(what)) return Effect.void;
     this.#touched.add(what);
     return this.services.users.touchFirst(this.user.username, what);
   }
   readonly #touched = new Set<string>();
+
+  /** Whether {@linkcode touchFirst} would have to note it. */
+  isFirst(what: "first_upload" | "first_download"): boolean {
+    return this.user[what] === 0 && !this.#touched.has(what);
+  }
 
   /** Fails with Denied, or NotFound where the name is hidden, unless `operation` may be done on `path`. */
   check(
@@ -184,15 +189,8 @@ export class Access {
     const { journal, quota } = this.services;
     const { username } = this.user;
     const started = Date.now();
-    const path = event.virtual_path ?? "";
     const unable = (cause: unknown) =>
-      new FsError({
-        reason: "Unavailable",
-        op: event.action,
-        path,
-        detail: "the journal cannot be written",
-        cause,
-      });
+      this.unprepared(event.action, event.virtual_path ?? "", cause);
     const run = Effect.matchEffect(
       journal.prepare(event, { ...intent, username }, { username, ...expected }, content),
       {
@@ -217,6 +215,12 @@ export class Access {
       },
     );
     return Effect.uninterruptible(quota.during(this.user, run));
+  }
+
+  /** What an operation fails with that the journal could not note. */
+  unprepared(op: EventAction, path: string, cause: unknown): FsError {
+    const detail = "the journal cannot be written";
+    return new FsError({ reason: "Unavailable", op, path, detail, cause });
   }
 
   /** Journals that an operation failed; the failure itself goes on. */

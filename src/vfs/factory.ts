@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect";
+import { Effect, Either, Layer } from "effect";
 import { Users } from "../catalog/catalog.ts";
 import { Config } from "../config/config.ts";
 import { Journal } from "../events/journal.ts";
@@ -14,9 +14,9 @@ import { checksum } from "./checksum.ts";
 import { copy } from "./copy.ts";
 import { LatePaths } from "./late_paths.ts";
 import { PathLocks } from "./locks.ts";
-import { available, list, readlink, realpath, stat } from "./look.ts";
+import { available, list, readlink, realpath, stat, statNow } from "./look.ts";
 import { Mounts } from "./mounts.ts";
-import { open } from "./open.ts";
+import { open, openFile, openNow } from "./open.ts";
 import { Participant } from "../participant.ts";
 import { Quota } from "./quota.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -88,8 +88,17 @@ const view = (access: Access, home: VPath): Vfs => ({
   resolve: (raw, base = home) => parseClientPath(raw, base),
   stat: (path) => stat(access, path, true),
   lstat: (path) => stat(access, path, false),
+  statNow: (raw, follow) => {
+    const path = parseClientPath(raw, home);
+    return Either.isRight(path) ? statNow(access, path.right, follow) : undefined;
+  },
   list: (path) => list(access, path),
   open: (path, options) => open(access, path, options),
+  openFile: (path, options) => openFile(access, path, options),
+  openNow: (raw, options) => {
+    const path = parseClientPath(raw, home);
+    return Either.isRight(path) ? openNow(access, path.right, options) : undefined;
+  },
   mkdir: (path, attributes) => mkdir(access, path, attributes),
   remove: (path) => remove(access, path),
   rmdir: (path) => rmdir(access, path),

@@ -86,6 +86,7 @@ export class LatePaths {
 
   /** Waits until other threads have nothing at these names; undefined when that is so already. */
   others(names: ReadonlyArray<string>): Effect.Effect<void, FsError> | undefined {
+    if (this.alone) return undefined;
     const taken = names.map((name) => this.#slot(name)).filter((slot) => this.#isTaken(slot));
     if (taken.length === 0) return undefined;
     return Effect.forEach(

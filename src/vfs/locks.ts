@@ -69,6 +69,12 @@ export class PathLocks {
     });
   }
 
+  /** Takes the lock of `name` if nobody has it or waits for it; the answer gives it up. */
+  take(name: string): (() => void) | undefined {
+    const hold: Hold = { slots: [stripeOf(this.#seed, name)], taken: 0 };
+    return this.#advance(hold) ? () => this.#release(hold) : undefined;
+  }
+
   /** Frees what a thread held that is gone. For the hub, before the place is given to another. */
   releaseAll(life: number): void {
     for (let slot = 0; slot < this.#words.length; slot++) {

@@ -2,6 +2,7 @@ import { Effect, Stream } from "effect";
 import { FsError } from "../errors.ts";
 import type { Entry } from "../model/entry.ts";
 import { child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
+import type { AtOnce, Storage } from "../storage/storage.ts";
 import type { Access } from "./access.ts";
 import type { Spot } from "./mounts.ts";
 import { shown } from "./uploads.ts";
@@ -17,6 +18,24 @@ export const stat = (access: Access, path: VPath, follow: boolean): Effect.Effec
     const refused = access.verdict(follow ? "stat" : "lstat", path);
     return refused ? Effect.fail(refused) : entryAt(access, path, follow);
   });
+
+/**
+ * The same in this turn of the event loop. Undefined where something has to be
+ * waited for, is refused, or is not there: {@linkcode stat} then says which.
+ */
+export const statNow = (access: Access, path: VPath, follow: boolean): Entry | undefined => {
+  const { storage: { atOnce, identity }, key } = access.at(path);
+  if (!atOnce || access.verdict(follow ? "stat" : "lstat", path)) return undefined;
+  const { uploads } = access.services;
+  try {
+    const entry = storedNow(atOnce, key, follow);
+    const asked = entry?.kind !== "dir" && uploads.perhapsElsewhere(identity, key);
+    return asked ? undefined : uploads.overlay(identity, key, entry);
+  } catch (error) {
+    if (error instanceof FsError) return undefined;
+    throw error;
+  }
+};
 
 /** The same without asking for permission. */
 export const entryAt = (
@@ -41,10 +60,36 @@ export const entryAt = (
     const entry = uploads.overlay(storage.identity, key, stored);
     return entry ? Effect.succeed(entry) : access.fail("NotFound", "stat", path);
   };
-  return Effect.matchEffect(follow ? storage.stat(key) : storage.lstat(key), {
-    onFailure: (error) => error.reason === "NotFound" ? show(undefined) : Effect.fail(error),
-    onSuccess: show,
-  });
+  return Effect.flatMap(stored(storage, key, follow), show);
+};
+
+/** What the storage has under a key; undefined when there is nothing. */
+const stored = (
+  storage: Storage,
+  key: string,
+  follow: boolean,
+): Effect.Effect<Entry | undefined, FsError> => {
+  const { atOnce } = storage;
+  if (atOnce) {
+    return Effect.try({
+      try: () => storedNow(atOnce, key, follow),
+      catch: (error) => error as FsError,
+    });
+  }
+  const found: Effect.Effect<Entry | undefined, FsError> = follow
+    ? storage.stat(key)
+    : storage.lstat(key);
+  return Effect.catchAll(found, (e) => e.reason === "NotFound" ? nobody : Effect.fail(e));
+};
+
+/** The same without waiting. Throws FsError. */
+export const storedNow = (atOnce: AtOnce, key: string, follow: boolean): Entry | undefined => {
+  try {
+    return atOnce.find(key, follow);
+  } catch (error) {
+    if (error instanceof FsError && error.reason === "NotFound") return undefined;
+    throw error;
+  }
 };
 
 /** Whether an upload of any thread is under way strictly below. In one step where no other thread is near. */
@@ -64,10 +109,7 @@ export const entryIfAny = (
   follow: boolean,
 ): Effect.Effect<Entry | undefined, FsError> => {
   const { storage, key } = access.at(path);
-  const found: Effect.Effect<Entry | undefined, FsError> = follow
-    ? storage.stat(key)
-    : storage.lstat(key);
-  return Effect.catchAll(found, (e) => e.reason === "NotFound" ? nobody : Effect.fail(e));
+  return stored(storage, key, follow);
 };
 
 const nobody = Effect.succeed(undefined);

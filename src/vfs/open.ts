@@ -1,132 +1,224 @@
 import { Cause, Effect, Exit, Option, Scope } from "effect";
-import type { FsError, FsReason } from "../errors.ts";
+import { FsError, type FsReason } from "../errors.ts";
 import { fault } from "../failpoint.ts";
 import { held } from "../held.ts";
 import type { Entry } from "../model/entry.ts";
-import type { WriteMode } from "../storage/storage.ts";
+import type { AtOnce, Releasable, WriteMode, WriteOptions, Writer } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
-import { entryIfAny } from "./look.ts";
-import type { Lease } from "./quota.ts";
+import { endingNow } from "./ending.ts";
+import { entryIfAny, storedNow } from "./look.ts";
 import { ReadHandle } from "./read_handle.ts";
-import type { Handle, OpenOptions } from "./vfs.ts";
+import type { Handle, OpenOptions, OwnedHandle } from "./vfs.ts";
 import { UploadHandle } from "./upload_handle.ts";
 
 /**
  * Opens a file, and owns every check of it (BEHAVIOUR SFTP-03 to SFTP-07).
  *
- * What the handle holds is given back by `close`, or by the scope, which
- * aborts an upload that was not closed.
+ * What the handle holds is given back by `close`, or by `leave`, which aborts
+ * an upload that was not closed and has to be called in any case. To be run
+ * uninterruptibly, so that no handle is lost; a storage that has to be waited
+ * for can be interrupted all the same.
  */
-export const open = (
+export const openFile = (
   access: Access,
   path: VPath,
   options: OpenOptions,
-): Effect.Effect<Handle, FsError, Scope.Scope> =>
+): Effect.Effect<OwnedHandle, FsError> =>
   Effect.suspend(() => {
     const injected = fault("vfs.open", path);
     if (injected === "die") return Effect.die(new Error(`failpoint vfs.open ${path}`));
     if (injected === "fail") return access.fail("Unavailable", "open", path);
     if (path === "/") return access.fail("IsDirectory", "open", path);
     const writes = options.write || options.append;
-    return Effect.flatMap(
-      held(Scope.make(), (s) => Scope.close(s, Exit.void)),
-      (inner) =>
-        Effect.tapErrorCause(
-          Scope.extend(
-            writes ? openToWrite(access, path, options, inner) : openToRead(access, path, inner),
-            inner,
-          ),
-          (cause) => Effect.andThen(Scope.close(inner, Exit.failCause(cause)), record(cause)),
-        ),
+    return Effect.tapErrorCause(
+      writes ? openToWrite(access, path, options) : openToRead(access, path),
+      (cause) => {
+        const error = Option.getOrUndefined(Cause.failureOption(cause));
+        return error && !unremarkable.has(error.reason)
+          ? access.recordFailure(access.event(writes ? "upload" : "download", path))(error)
+          : Effect.void;
+      },
     );
-    function record(cause: Cause.Cause<FsError>): Effect.Effect<void> {
-      const error = Option.getOrUndefined(Cause.failureOption(cause));
-      return error && !unremarkable.has(error.reason)
-        ? access.recordFailure(access.event(writes ? "upload" : "download", path))(error)
-        : Effect.void;
-    }
   });
+
+/** The same in a scope, which leaves the file. */
+export const open = (
+  access: Access,
+  path: VPath,
+  options: OpenOptions,
+): Effect.Effect<Handle, FsError, Scope.Scope> =>
+  held(openFile(access, path, options), (handle) => handle.leave());
 
 /** Answers to a look whether something is there; everything else goes into the journal. */
 const unremarkable: ReadonlySet<FsReason> = new Set(["NotFound", "AlreadyExists", "IsDirectory"]);
 
-const openToRead = (
+/**
+ * The same in this turn of the event loop. Undefined where something has to be
+ * waited for, or is refused: {@linkcode openFile} then does it, or says why not.
+ */
+export const openNow = (
   access: Access,
   path: VPath,
-  scope: Scope.CloseableScope,
-): Effect.Effect<Handle, FsError, Scope.Scope> =>
-  Effect.andThen(
-    access.check("read", path),
-    Effect.suspend(() => {
-      const { storage, key } = access.at(path);
-      return Effect.flatMap(storage.reader(key), (reader) => {
-        const handle = new ReadHandle(access, path, reader, scope);
-        return Effect.as(Scope.addFinalizer(scope, handle.leave()), handle);
-      });
-    }),
-  );
+  options: OpenOptions,
+): OwnedHandle | undefined => {
+  if (path === "/" || fault("vfs.open", path)) return undefined;
+  const { atOnce } = access.at(path).storage;
+  if (!atOnce) return undefined;
+  try {
+    return options.write || options.append
+      ? writeNow(access, path, options, true)
+      : readNow(access, path, atOnce);
+  } catch (error) {
+    if (error instanceof FsError) return undefined;
+    throw error;
+  }
+};
 
-/**
- * Runs once for every small file that is put, and so takes as few steps as it
- * can: whatever is refused without asking the storage is refused in one.
- */
+const openToRead = (access: Access, path: VPath): Effect.Effect<OwnedHandle, FsError> =>
+  Effect.suspend(() => {
+    const { storage, key } = access.at(path);
+    const { atOnce } = storage;
+    if (atOnce) return attempt(() => readNow(access, path, atOnce));
+    return Effect.andThen(
+      access.check("read", path),
+      inScope((later) =>
+        Effect.map(
+          storage.reader(key),
+          (reader) => new ReadHandle(access, path, reader, { later }),
+        )
+      ),
+    );
+  });
+
+const readNow = (access: Access, path: VPath, atOnce: AtOnce): OwnedHandle => {
+  const denied = access.verdict("read", path);
+  if (denied) throw denied;
+  const reader = atOnce.reader(access.at(path).key);
+  return new ReadHandle(access, path, reader, endingNow(() => reader.release()));
+};
+
+/** Opens something in a scope that `end` closes; a failure, and an interruption, closes it at once. */
+const inScope = (
+  make: (end: Effect.Effect<void>) => Effect.Effect<OwnedHandle, FsError, Scope.Scope>,
+): Effect.Effect<OwnedHandle, FsError> =>
+  Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) =>
+    Effect.onError(
+      Effect.interruptible(Scope.extend(make(Scope.close(scope, Exit.void)), scope)),
+      (cause) => Scope.close(scope, Exit.failCause(cause)),
+    )));
+
+const attempt = <A>(step: () => A): Effect.Effect<A, FsError> =>
+  Effect.try({
+    try: step,
+    catch: (error) => {
+      if (error instanceof FsError) return error;
+      throw error;
+    },
+  });
+
 const openToWrite = (
   access: Access,
   path: VPath,
   options: OpenOptions,
-  scope: Scope.CloseableScope,
-): Effect.Effect<Handle, FsError, Scope.Scope> =>
+): Effect.Effect<OwnedHandle, FsError> =>
   Effect.suspend(() => {
-    const { services: { quota, common, journal }, user } = access;
-    const denied = access.verdict("create", path);
-    if (denied) return Effect.fail(denied);
+    try {
+      const handle = writeNow(access, path, options);
+      if (handle) return Effect.succeed(handle);
+    } catch (error) {
+      if (error instanceof FsError) return Effect.fail(error);
+      throw error;
+    }
     const { storage, key } = access.at(path);
-    if (storage.can.write === "none") return access.fail("ReadOnly", "open", path);
-    const found = entryIfAny(access, path, !(options.create && options.exclusive));
-    return Effect.flatMap(found, (existing) => {
-      const refused = refusal(access, path, existing, options);
-      if (refused) return Effect.fail(refused);
-      if (options.read && storage.can.write !== "random") {
-        return access.fail("Unsupported", "open", path, "no read-write access here");
-      }
-      const mode: WriteMode = !existing
-        ? options.exclusive ? "create" : "replace"
-        : options.truncate
-        ? "replace"
-        : "update";
-      // Modes in OPEN are a chmod by another name.
-      const permissions = options.attributes?.mode !== undefined && access.may("chmod", path)
-        ? options.attributes.mode
-        : undefined;
-      const start = (lease: Lease) => {
-        if (mode === "update") lease.grow(existing?.size ?? 0);
-        const writer = storage.writer(key, {
-          mode,
-          direct: common.upload_mode === 0,
-          redo: journal.keepsContent,
-          ...(permissions === undefined ? {} : { permissions: permissions & 0o777 }),
-        });
-        return Effect.flatMap(writer, (writer) => {
-          const parts = { options, mode, existing, lease, writer, scope };
-          return Effect.flatMap(
-            Effect.try({
-              try: () => new UploadHandle(access, path, parts),
-              catch: (error) => error as FsError,
-            }),
-            (handle) => Effect.as(Scope.addFinalizer(scope, handle.leave()), handle),
+    const { services: { quota }, user } = access;
+    return Effect.flatMap(entryIfAny(access, path, follows(options)), (existing) =>
+      inScope((later) =>
+        Effect.gen(function* () {
+          const how = yield* attempt(() =>
+            plan(access, path, existing, options)
           );
-        });
-      };
-      return Effect.flatMap(
-        held(
-          quota.reserve(user, path, existing?.size),
-          (taken) => Effect.sync(() => taken.release()),
-        ),
-        start,
-      );
-    });
+          const lease = yield* held(
+            quota.reserve(user, path, existing?.size),
+            (taken) => Effect.sync(() => taken.release()),
+          );
+          if (how.mode === "update") lease.grow(existing?.size ?? 0);
+          const writer = yield* storage.writer(key, how);
+          const parts = { options, mode: how.mode, existing, lease, writer };
+          return yield* attempt(() =>
+            new UploadHandle(access, path, { ...parts, ending: { later } })
+          );
+        })
+      ));
   });
+
+/**
+ * Opens an upload in one step; undefined where something has to be waited for.
+ * Runs once for every small file that is put. Throws FsError.
+ */
+const writeNow = (
+  access: Access,
+  path: VPath,
+  options: OpenOptions,
+  lazy = false,
+): OwnedHandle | undefined => {
+  const denied = access.verdict("create", path);
+  if (denied) throw denied;
+  const { storage: { can, atOnce }, key } = access.at(path);
+  if (can.write === "none") throw access.error("ReadOnly", "open", path);
+  const account = access.services.quota.atHand(access.user);
+  if (!atOnce || !account) return undefined;
+  const existing = storedNow(atOnce, key, follows(options));
+  const how = plan(access, path, existing, options);
+  const lease = account.reserve(path, existing?.size);
+  let writer: Writer & Releasable | undefined;
+  const release = () => {
+    writer?.release();
+    lease.release();
+  };
+  try {
+    if (how.mode === "update") lease.grow(existing?.size ?? 0);
+    writer = atOnce.writer(key, { ...how, lazy });
+    const parts = { options, mode: how.mode, existing, lease, writer };
+    return new UploadHandle(access, path, { ...parts, ending: endingNow(release) });
+  } catch (error) {
+    release();
+    throw error;
+  }
+};
+
+/** A new name is looked at itself; what is to be replaced may be reached by a link. */
+const follows = (options: OpenOptions): boolean => !(options.create && options.exclusive);
+
+/** How an upload is to be written. Throws what it is refused with. */
+const plan = (
+  access: Access,
+  path: VPath,
+  existing: Entry | undefined,
+  options: OpenOptions,
+): WriteOptions => {
+  const refused = refusal(access, path, existing, options);
+  if (refused) throw refused;
+  if (options.read && access.at(path).storage.can.write !== "random") {
+    throw access.error("Unsupported", "open", path, "no read-write access here");
+  }
+  const mode: WriteMode = !existing
+    ? options.exclusive ? "create" : "replace"
+    : options.truncate
+    ? "replace"
+    : "update";
+  const { common, journal } = access.services;
+  // Modes in OPEN are a chmod by another name.
+  const permissions = options.attributes?.mode !== undefined && access.may("chmod", path)
+    ? options.attributes.mode & 0o777
+    : undefined;
+  return {
+    mode,
+    direct: common.upload_mode === 0,
+    redo: journal.keepsContent,
+    ...(permissions === undefined ? {} : { permissions }),
+  };
+};
 
 const refusal = (
   access: Access,

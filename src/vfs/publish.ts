@@ -4,9 +4,8 @@ import type { NewEvent } from "../events/event.ts";
 import { endProcess, fault } from "../failpoint.ts";
 import type { Entry } from "../model/entry.ts";
 import type { Unflushed } from "../events/journal.ts";
-import type { Redo } from "../storage/redo.ts";
-import type { Writer } from "../storage/storage.ts";
-import { type Access, nameOf } from "./access.ts";
+import type { Logged } from "../storage/storage.ts";
+import { nameOf } from "./access.ts";
 import { entryIfAny } from "./look.ts";
 import type { Usage } from "./quota.ts";
 import { promised } from "./promised.ts";
@@ -26,18 +25,14 @@ export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
       if (!claim(handle, old)) {
         return access.fail("QuotaExceeded", "write", path, "disk quota exceeded");
       }
-      const { checksum } = handle;
-      const facts = checksum === undefined ? published : { status: 1, checksum } as const;
+      const facts = factsOf(handle);
       return Effect.andThen(
         Effect.flatMap(logged(handle), (whole) => {
-          if (whole) {
-            const commit = () => writer.commit(handle.pending);
-            return journalled(handle, old, writer.size, commit, facts, whole);
-          }
+          if (whole) return journalled(handle, old, writer.size, whole.commit, facts, whole.log);
           // The data goes to the disk while the intention does; both are there before the name.
           const synced = writer.sync();
           synced.catch(() => {});
-          const commit = () => synced.then(() => writer.commit(handle.pending));
+          const commit = () => synced.then(() => writer.commit(handle.pending)).then(plain);
           return journalled(handle, old, writer.size, commit, facts);
         }),
         access.touchFirst("first_upload"),
@@ -46,13 +41,24 @@ export const publish = (handle: UploadHandle): Effect.Effect<void, FsError> => {
   );
 };
 
+/** What a commit did. */
+interface Committed {
+  readonly entry: Entry;
+  readonly unflushed?: Unflushed;
+}
+
+const plain = (entry: Entry): Committed => ({ entry });
+
 /** What the intent log keeps of a small upload, so that its client waits for no flush but the log's. */
 const logged = (
   { access, path, writer, pending }: UploadHandle,
-): Effect.Effect<Logged | undefined, FsError> => {
+): Effect.Effect<{ log: Logged; commit: () => Promise<Committed> } | undefined, FsError> => {
   if (!access.services.journal.keepsContent || !writer.redo) return nothingLogged;
   return Effect.try({
-    try: () => writer.redo?.(pending),
+    try: () => {
+      const log = writer.redo?.(pending);
+      return log && { log, commit: () => new Promise((done) => done(log.commit())) };
+    },
     catch: (cause) =>
       cause instanceof FsError
         ? cause
@@ -60,12 +66,11 @@ const logged = (
   });
 };
 
-interface Logged {
-  readonly redo: Redo;
-  readonly content: Uint8Array;
-}
-
 const nothingLogged = Effect.succeed(undefined);
+
+/** What the event of a published upload says, apart from its size. */
+export const factsOf = ({ checksum }: UploadHandle): Partial<NewEvent> =>
+  checksum === undefined ? published : { status: 1, checksum };
 
 const published: Partial<NewEvent> = { status: 1 };
 
@@ -86,7 +91,8 @@ export const abandon = (handle: UploadHandle): Effect.Effect<void> => {
       const base = parts.mode === "update" ? parts.existing?.size ?? 0 : 0;
       yield* promised(() => writer.truncate(base), "truncate", path);
     }
-    yield* journalled(handle, old, writer.size, () => writer.keepPartial(), { status, message });
+    const commit = () => writer.keepPartial().then(plain);
+    yield* journalled(handle, old, writer.size, commit, { status, message });
   });
   const record = access.services.journal.record(access.event("upload", path, {
     status,
@@ -109,7 +115,7 @@ const counted = (handle: UploadHandle): Effect.Effect<number | undefined, FsErro
 };
 
 /** Takes more quota if the file that was to be replaced has become smaller, or is gone; false when it does not fit. */
-const claim = ({ writer, parts }: UploadHandle, old: number | undefined): boolean => {
+export const claim = ({ writer, parts }: UploadHandle, old: number | undefined): boolean => {
   const missing = Math.max(0, (parts.existing?.size ?? 0) - (old ?? 0));
   return parts.lease.grow(writer.size + missing);
 };
@@ -118,10 +124,10 @@ const journalled = (
   handle: UploadHandle,
   old: number | undefined,
   size: number,
-  commit: () => Promise<Entry>,
+  commit: () => Promise<Committed>,
   facts: Partial<NewEvent>,
-  logged?: Logged,
-): Effect.Effect<Entry, FsError> => {
+  log?: Logged,
+): Effect.Effect<Committed, FsError> => {
   const { access, path, writer, parts } = handle;
   const spot = access.at(path);
   const { storage, key } = spot;
@@ -135,23 +141,23 @@ const journalled = (
     access.event("upload", path, { ...facts, file_size: size }),
     staged === undefined
       ? { kind: "extend", key }
-      : { kind: "publish", key, staged, ...(logged && { redo: logged.redo }) },
+      : { kind: "publish", key, staged, ...(log && { redo: log.redo }) },
     change(size),
     promised(
       () => {
         if (fault("publish.before_commit", path) === "kill") endProcess();
-        return commit().then((entry) => {
+        return commit().then((committed) => {
           if (fault("publish.after_commit", path) === "kill") endProcess();
-          return entry;
+          return committed;
         });
       },
       "close",
       path,
     ),
-    (entry) => ({
+    ({ entry, unflushed }) => ({
       facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
       usage: change(entry.size),
-      unflushed: logged && later(access, nameOf(spot), writer),
+      unflushed: unflushed && access.services.late.enter(nameOf(spot), unflushed),
     }),
     (usage) =>
       Effect.sync(() => {
@@ -159,12 +165,6 @@ const journalled = (
         uploads.recount(storage.identity, key, (old ?? 0) + usage.bytes);
         return moved;
       }),
-    logged?.content,
+    log?.content,
   );
-};
-
-/** What the journal flushes of a file that was published from the log. */
-const later = (access: Access, name: string, writer: Writer): Unflushed | undefined => {
-  const file = writer.unflushed?.();
-  return file && access.services.late.enter(name, file);
 };

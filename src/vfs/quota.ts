@@ -27,6 +27,14 @@ export interface Lease {
   release(): void;
 }
 
+/** A user's account, for who cannot wait. */
+export interface AtHand {
+  /** As {@linkcode Quota} `reserve`. Throws FsError. */
+  reserve(path: string, replaces: number | undefined): Lease;
+  /** Says that a change of files begins (1), or that it is settled (-1). */
+  touch(by: 1 | -1): void;
+}
+
 /**
  * Disk quota of every user: one exact in-memory account per user, shared by all of that
  * user's sessions; the durable counters follow through the journal's settle.
@@ -42,6 +50,8 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
     path: string,
     replaces: number | undefined,
   ) => Effect.Effect<Lease, FsError>;
+  /** The account, if this thread has it already. */
+  readonly atHand: (user: User) => AtHand | undefined;
   /** Applies a change that needs no reservation: delete, truncate, tree removal. Answers as `settle` does. */
   readonly adjust: (user: User, delta: Usage) => Effect.Effect<Usage>;
   readonly usage: (user: User) => Effect.Effect<Usage>;

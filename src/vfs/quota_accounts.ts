@@ -33,20 +33,20 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
 
     return Quota.of({
       reserve: (user, path, replaces) =>
-        on(user, (account) => {
-          const limit = { bytes: user.quota_size, files: user.quota_files };
-          const refused = account.start(limit, replaces === undefined ? 1 : 0);
-          return refused === undefined
-            ? Effect.succeed(lease(account, user.quota_size, replaces))
-            : Effect.fail(
-              new FsError({
-                reason: "QuotaExceeded",
-                op: "open",
-                path,
-                detail: refused === "bytes" ? "disk quota exceeded" : "file count quota exceeded",
-              }),
-            );
-        }),
+        on(user, (account) =>
+          Effect.try({
+            try: () => reserve(account, user, path, replaces),
+            catch: (error) => error as FsError,
+          })),
+      atHand: (user) => {
+        const found = known.get(user.username);
+        if (found?.id !== user.id) return undefined;
+        const { account } = found;
+        return {
+          reserve: (path, replaces) => reserve(account, user, path, replaces),
+          touch: (by) => account.touch(by),
+        };
+      },
       adjust: (user, { bytes, files }) =>
         on(user, (account) => Effect.succeed(account.settle(0, 0, bytes, files))),
       usage: (user) => on(user, (account) => Effect.succeed(account.usage())),
@@ -102,6 +102,23 @@ const ownerOf = ({ id, username, used_quota_size, used_quota_files }: User): Own
   used_quota_size,
   used_quota_files,
 });
+
+const reserve = (
+  account: Account,
+  { quota_size, quota_files }: User,
+  path: string,
+  replaces: number | undefined,
+): Lease => {
+  const limit = { bytes: quota_size, files: quota_files };
+  const refused = account.start(limit, replaces === undefined ? 1 : 0);
+  if (refused === undefined) return lease(account, quota_size, replaces);
+  throw new FsError({
+    reason: "QuotaExceeded",
+    op: "open",
+    path,
+    detail: refused === "bytes" ? "disk quota exceeded" : "file count quota exceeded",
+  });
+};
 
 const lease = (account: Account, limit: number, replaces: number | undefined): Lease => {
   const counted = replaces ?? 0;

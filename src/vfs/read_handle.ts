@@ -1,18 +1,20 @@
-import { Effect, Exit, Scope } from "effect";
+import { Effect } from "effect";
 import { FsError } from "../errors.ts";
+import type { NewEvent } from "../events/event.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
 import type { Reader } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { setAttributes } from "./attributes.ts";
+import type { Ending } from "./ending.ts";
 import { promised } from "./promised.ts";
-import type { Handle } from "./vfs.ts";
+import type { OwnedHandle } from "./vfs.ts";
 
 /** A download. One event at its end, if anything was read. */
-export class ReadHandle implements Handle {
+export class ReadHandle implements OwnedHandle {
   readonly #access: Access;
   readonly #reader: Reader;
-  readonly #scope: Scope.CloseableScope;
+  readonly #ending: Ending;
   readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
   readonly #started = Date.now();
   #moved = 0;
@@ -23,11 +25,11 @@ export class ReadHandle implements Handle {
     access: Access,
     readonly path: VPath,
     reader: Reader,
-    scope: Scope.CloseableScope,
+    ending: Ending,
   ) {
     this.#access = access;
     this.#reader = reader;
-    this.#scope = scope;
+    this.#ending = ending;
     this.#watch = access.observer?.begin(path, "download");
   }
 
@@ -62,24 +64,43 @@ export class ReadHandle implements Handle {
   }
 
   close(): Effect.Effect<void, FsError> {
-    return Scope.close(this.#scope, Exit.void);
+    return this.leave();
   }
 
-  /** Runs once, when the scope closes. */
+  closeNow(): boolean {
+    const { now: release } = this.#ending;
+    if (this.#over || !release) return false;
+    const { services: { journal } } = this.#access;
+    if (this.#moved > 0) {
+      if (this.#access.isFirst("first_download") || !journal.recordNow(this.#event())) return false;
+    }
+    this.#over = true;
+    this.#watch?.end();
+    release();
+    return true;
+  }
+
   leave(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#over) return Effect.void;
       this.#over = true;
       this.#watch?.end();
-      if (this.#moved === 0) return Effect.void;
-      return Effect.andThen(
-        this.#access.services.journal.record(this.#access.event("download", this.path, {
-          status: this.#failed ? 2 : 1,
-          file_size: this.#moved,
-          elapsed: Date.now() - this.#started,
-        })),
-        this.#access.touchFirst("first_download"),
+      const { later: over } = this.#ending;
+      return this.#moved === 0 ? over : Effect.ensuring(
+        Effect.andThen(
+          this.#access.services.journal.record(this.#event()),
+          this.#access.touchFirst("first_download"),
+        ),
+        over,
       );
+    });
+  }
+
+  #event(): NewEvent {
+    return this.#access.event("download", this.path, {
+      status: this.#failed ? 2 : 1,
+      file_size: this.#moved,
+      elapsed: Date.now() - this.#started,
     });
   }
 }

@@ -1,16 +1,18 @@
 import { createHash, type Hash } from "node:crypto";
-import { Cause, Effect, Exit, Option, Scope } from "effect";
+import { Cause, Effect, Option } from "effect";
 import { FsError } from "../errors.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
 import type { WriteMode, Writer } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { attributesAllowed } from "./attributes.ts";
+import type { Ending } from "./ending.ts";
 import { entryAt } from "./look.ts";
 import { promised } from "./promised.ts";
 import { abandon, publish } from "./publish.ts";
+import { publishNow } from "./publish_now.ts";
 import type { Lease } from "./quota.ts";
-import type { Handle, OpenOptions } from "./vfs.ts";
+import type { OpenOptions, OwnedHandle } from "./vfs.ts";
 
 /** What an upload was opened with. */
 export interface UploadParts {
@@ -20,11 +22,12 @@ export interface UploadParts {
   readonly existing: Entry | undefined;
   readonly lease: Lease;
   readonly writer: Writer;
-  readonly scope: Scope.CloseableScope;
+  /** Gives back writer and lease. */
+  readonly ending: Ending;
 }
 
 /** An upload, perhaps read as well. Nothing counts before `close` has committed it. */
-export class UploadHandle implements Handle {
+export class UploadHandle implements OwnedHandle {
   readonly started = Date.now();
   /** First failure of a write: the upload cannot be committed any more. */
   failure: FsError | undefined;
@@ -35,6 +38,7 @@ export class UploadHandle implements Handle {
   readonly #readable: boolean;
   readonly #running = new Set<Promise<unknown>>();
   #hash: Hash | undefined;
+  #sum: string | undefined;
   #hashed = 0;
   #state: "open" | "closing" | "closed" = "open";
 
@@ -63,7 +67,8 @@ export class UploadHandle implements Handle {
 
   /** SHA-256 of the content, where it arrived in order from its first byte. */
   get checksum(): string | undefined {
-    return this.#hash && this.#hashed === this.writer.size ? this.#hash.digest("hex") : undefined;
+    if (!this.#hash || this.#hashed !== this.writer.size) return undefined;
+    return this.#sum ??= this.#hash.digest("hex");
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
@@ -124,35 +129,54 @@ export class UploadHandle implements Handle {
   }
 
   close(): Effect.Effect<void, FsError> {
-    const { scope } = this.parts;
     return Effect.uninterruptible(Effect.suspend(() => {
       if (this.#state !== "open") return Effect.fail(this.#error("Aborted", "close"));
+      if (this.closeNow()) return Effect.void;
       this.#state = "closing";
       const body = Effect.suspend(() => this.failure ? Effect.fail(this.failure) : publish(this));
       return Effect.matchCauseEffect(this.#quiet(body), {
-        onSuccess: () => {
-          this.#end();
-          return Scope.close(scope, Exit.void);
-        },
-        // Closing runs `leave`, which abandons what was not published.
+        onSuccess: () => this.#over(),
         onFailure: (cause) => {
           const error = Option.getOrUndefined(Cause.failureOption(cause));
           if (error) this.failure = error;
-          return Effect.andThen(Scope.close(scope, Exit.void), Effect.failCause(cause));
+          return Effect.andThen(this.leave(), Effect.failCause(cause));
         },
       });
     }));
   }
 
-  /** Runs when the scope closes: what was not committed is abandoned. */
+  prepare(): void {
+    if (this.#state !== "open") return;
+    try {
+      this.writer.prepare?.();
+    } catch (cause) {
+      this.#fail(cause, "open");
+    }
+  }
+
+  closeNow(): boolean {
+    const { now: release } = this.parts.ending;
+    if (!release || this.#state !== "open" || this.failure || this.#running.size > 0) return false;
+    try {
+      if (!publishNow(this)) return false;
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      this.failure = error;
+      return false;
+    }
+    this.#vanish();
+    release();
+    return true;
+  }
+
   leave(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#state === "closed") return Effect.void;
       this.#state = "closing";
-      return Effect.ensuring(
+      return Effect.uninterruptible(Effect.ensuring(
         this.#quiet(Effect.suspend(() => abandon(this))),
-        Effect.sync(() => this.#end()),
-      );
+        this.#over(),
+      ));
     });
   }
 
@@ -163,8 +187,16 @@ export class UploadHandle implements Handle {
       : Effect.andThen(Effect.promise(() => Promise.allSettled(this.#running)), then);
   }
 
-  #end(): void {
-    if (this.#state === "closed") return;
+  /** Makes an end, once: the upload is not seen any more, and all that it held is given back. */
+  #over(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#state === "closed") return Effect.void;
+      this.#vanish();
+      return this.parts.ending.later;
+    });
+  }
+
+  #vanish(): void {
     this.#state = "closed";
     this.#leave();
     this.#watch?.end();

@@ -37,6 +37,16 @@ export interface Handle {
   close(): Effect.Effect<void, FsError>;
 }
 
+/** A handle that no scope closes. */
+export interface OwnedHandle extends Handle {
+  /** Gives back what is left to give back: an upload that was not closed is aborted. May be repeated. */
+  leave(): Effect.Effect<void>;
+  /** Does ahead, once the client has its answer, what the first write would have to wait for. */
+  prepare?(): void;
+  /** `close` in this turn of the event loop; false if that cannot be, and then `close` is to be called. */
+  closeNow(): boolean;
+}
+
 export type ChecksumAlgorithm = "md5" | "sha1" | "sha256" | "sha384" | "sha512";
 
 /** Space left for this user: quota where there is one, else the disk. Bytes and files. */
@@ -60,9 +70,19 @@ export interface Vfs {
   resolve(raw: string, base?: VPath): Effect.Effect<VPath, FsError>;
   stat(path: VPath): Effect.Effect<Entry, FsError>;
   lstat(path: VPath): Effect.Effect<Entry, FsError>;
+  /** `resolve` and `stat` or `lstat` in this turn of the event loop; undefined if that cannot be, or fails. */
+  statNow(raw: string, follow: boolean): Entry | undefined;
   /** Pages lazily; hidden names are left out; `.` and `..` are not included. */
   list(path: VPath): Stream.Stream<Entry, FsError>;
   open(path: VPath, options: OpenOptions): Effect.Effect<Handle, FsError, Scope.Scope>;
+  /** The same for who keeps account of its files by itself: each is to be left, closed or not. */
+  openFile(path: VPath, options: OpenOptions): Effect.Effect<OwnedHandle, FsError>;
+  /**
+   * `resolve` and `openFile` in this turn of the event loop, for clients with
+   * thousands of small files. Undefined if that cannot be, or fails: then
+   * `openFile` is to be called, which says why.
+   */
+  openNow(raw: string, options: OpenOptions): OwnedHandle | undefined;
   mkdir(path: VPath, attributes?: Attributes): Effect.Effect<void, FsError>;
   /** Removes a file or a link. */
   remove(path: VPath): Effect.Effect<void, FsError>;

@@ -26,6 +26,8 @@ const session = (allowed: () => boolean) =>
         keepsContent: false,
         record: (event) => Effect.sync(() => void events.push(event)),
         prepare: () => Effect.die("not used"),
+        prepareNow: () => undefined,
+        recordNow: () => false,
         query: () => Stream.empty,
         follow: () => Stream.never,
         unsettled: Effect.succeed([]),

@@ -16,6 +16,7 @@ it("SECURITY 5: Journal tells the catalog of uploads, and forgets them, only whe
         Layer.succeed(IntentLog, {
           keepsContent: true,
           append: ({ intent }) => Effect.succeed(intent.key),
+          appendNow: ({ intent }) => intent.key,
           cancel: () => {},
           done: () => {},
           forget: (id) => void did.push(`forget ${id}`),

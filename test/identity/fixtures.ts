@@ -112,6 +112,8 @@ export class World {
         keepsContent: false,
         record: (event) => this.step("record", Effect.sync(() => void this.events.push(event))),
         prepare: () => Effect.die("not used by the pipeline"),
+        prepareNow: () => undefined,
+        recordNow: () => false,
         query: () => Stream.empty,
         follow: () => Stream.empty,
         unsettled: Effect.succeed([]),

@@ -140,6 +140,9 @@ export const memoryVfs = (files: Record<string, string | Uint8Array> = {}): Memo
         );
         return opened.handle;
       }),
+    openNow: () => undefined,
+    statNow: () => undefined,
+    openFile: unused("openFile"),
     mkdir: (path) =>
       Effect.gen(function* () {
         yield* check("mkdir", path);

@@ -1,8 +1,8 @@
-import { Effect, Either, Stream } from "effect";
+import { Effect, Either, Exit, Scope, Stream } from "effect";
 import { createHash } from "node:crypto";
 import { FsError, type FsReason } from "../../src/errors.ts";
 import type { Attributes, Entry, EntryKind } from "../../src/model/entry.ts";
-import type { Handle, OpenOptions, Vfs } from "../../src/vfs/vfs.ts";
+import type { Handle, OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
 import { basename, child, parent, parseClientPath, root, type VPath } from "../../src/vpath.ts";
 
 interface Node {
@@ -171,6 +171,9 @@ export const treeVfs = (
           close: () => Effect.tap(inner.close(), () => Effect.sync(() => closed = true)),
         };
       }),
+    openNow: () => undefined,
+    statNow: () => undefined,
+    openFile: (path, options) => owned(vfs.open(path, options)),
     mkdir: (path, attributes) =>
       step("mkdir", path, () => {
         if (nodes.has(path)) return fail("mkdir", path, "AlreadyExists");
@@ -248,3 +251,23 @@ const resized = (bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<Array
   grown.set(bytes);
   return grown;
 };
+
+/** A handle with a scope of its own, which its close or its leave closes. */
+const owned = (
+  open: Effect.Effect<Handle, FsError, Scope.Scope>,
+): Effect.Effect<OwnedHandle, FsError> =>
+  Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) => {
+    const leave = () => Scope.close(scope, Exit.void);
+    return Effect.onError(
+      Effect.map(
+        Effect.interruptible(Scope.extend(open, scope)),
+        (handle) => ({
+          ...handle,
+          leave,
+          closeNow: () => false,
+          close: () => Effect.zipLeft(handle.close(), leave()),
+        }),
+      ),
+      leave,
+    );
+  }));

@@ -143,6 +143,8 @@ const journal = (seen: Seen): Journal["Type"] => ({
   keepsContent: false,
   record: (event) => Effect.sync(() => void seen.events.push(event)),
   prepare: () => Effect.succeed({ settle: () => Effect.void, cancel: () => Effect.void }),
+  prepareNow: () => undefined,
+  recordNow: () => false,
   query: () => Stream.empty,
   follow: () => Stream.never,
   unsettled: Effect.succeed([]),

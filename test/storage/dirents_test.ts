@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { openDirents } from "../../adapters/storage/local/dirents.ts";
 import { entryOf } from "../../adapters/storage/local/entry.ts";
+import { infoOf } from "../../adapters/storage/local/info.ts";
 import { plainPages } from "../../adapters/storage/local/list.ts";
 import type { Entry } from "../../src/model/entry.ts";
 
@@ -32,7 +33,7 @@ const folder = () => {
 
 Deno.test("openDirents() answers what lstat does, of files, folders and links", onLinux, () => {
   using made = folder();
-  const look = (name: string) => entryOf(name, Deno.lstatSync(`${made.dir}/${name}`));
+  const look = (name: string) => entryOf(name, infoOf(Deno.lstatSync(`${made.dir}/${name}`)));
   const dirents = openDirents(made.dir);
   assert.ok(dirents);
   const entries = dirents.next(100, () => true, () => assert.fail("nothing has vanished"));
@@ -81,7 +82,7 @@ Deno.test("openDirents() asks for what vanished, and opens no link and no file",
 
 Deno.test("plainPages() answers the same as openDirents()", onLinux, async () => {
   using made = folder();
-  const look = (name: string) => entryOf(name, Deno.lstatSync(`${made.dir}/${name}`));
+  const look = (name: string) => entryOf(name, infoOf(Deno.lstatSync(`${made.dir}/${name}`)));
   const dirents = openDirents(made.dir);
   const fast = dirents?.next(100, () => true, look) ?? [];
   dirents?.close();

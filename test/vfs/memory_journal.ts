@@ -37,6 +37,19 @@ export class MemoryJournal {
         });
         return this.#prepared(id, event);
       }),
+    recordNow: (event) => {
+      this.#append(event);
+      return true;
+    },
+    prepareNow: (event, intent, quota, content) => {
+      const { settle, cancel } = Effect.runSync(
+        this.service.prepare(event, intent, quota, content),
+      );
+      return {
+        settle: (...result) => Effect.runSync(settle(...result)),
+        cancel: () => Effect.runSync(cancel()),
+      };
+    },
     query: () => Stream.suspend(() => Stream.fromIterable([...this.events])),
     follow: () => Stream.never,
     unsettled: Effect.sync(() =>

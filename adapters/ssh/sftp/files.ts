@@ -1,15 +1,13 @@
 import { Effect, ExecutionStrategy, Exit, Scope } from "effect";
-import { atMost } from "../../../src/at_most.ts";
+import type { FsError } from "../../../src/errors.ts";
 import type { OpenOptions } from "../../../src/vfs/vfs.ts";
 import { decodeAttributes, decodeInitial, encodeAttributes } from "./attrs.ts";
 import { Encoder, statusPacket } from "./encoder.ts";
-import { type OpenFile, release } from "./handles.ts";
+import { OpenFile } from "./handles.ts";
 import { code, openFlag, packet } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import type { Handler } from "./table.ts";
 import { handlePacket } from "./transfer.ts";
-import { InOrder } from "./in_order.ts";
-import { Turns } from "./turns.ts";
 
 export const success = (id: number): Uint8Array => statusPacket(id, code.ok, "Success");
 
@@ -35,21 +33,56 @@ export const open: Handler = (session, id, body) => {
     exclusive: create && has(openFlag.exclusive),
     ...(Object.keys(attributes).length > 0 && { attributes }),
   };
-  session.control(
-    id,
-    inSlot(session, id, (scope) =>
-      Effect.flatMap(
-        Effect.flatMap(
-          session.path(raw),
-          (path) => Scope.extend(session.vfs.open(path, options), scope),
-        ),
-        (handle) => {
-          const turns = new Turns(options.append);
-          const file: OpenFile = { kind: "file", handle, turns, reads: new InOrder(), scope };
-          return Effect.as(Scope.addFinalizer(scope, settled(turns)), file);
+  if (session.free && openedNow(session, id, raw, options)) return;
+  session.control(id, opening(session, id, raw, options));
+};
+
+/** Opens where the request arrives, if nothing has to be waited for. */
+const openedNow = (session: Session, id: number, raw: string, options: OpenOptions): boolean => {
+  const slot = session.handles.reserve();
+  if (slot === undefined) return false;
+  const handle = session.vfs.openNow(raw, options);
+  if (!handle) {
+    session.handles.free(slot);
+    return false;
+  }
+  const file = new OpenFile(handle, options.append);
+  session.reply(handlePacket(id, session.handles.fill(slot, file)), session.cost);
+  // While the client makes up its first write.
+  if (handle.prepare) setImmediate(() => handle.prepare?.());
+  return true;
+};
+
+const opening = (
+  session: Session,
+  id: number,
+  raw: string,
+  options: OpenOptions,
+): Effect.Effect<Uint8Array, FsError> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    const slot = session.handles.reserve();
+    if (slot === undefined) return Effect.succeed(tooMany(session, id));
+    const path = session.vfs.resolve(raw);
+    return Effect.matchCauseEffect(
+      Effect.flatMap(path, (path) => session.vfs.openFile(path, options)),
+      {
+        onSuccess: (handle) => {
+          const file = new OpenFile(handle, options.append);
+          const answer = handlePacket(id, session.handles.fill(slot, file));
+          // Nobody would leave it any more.
+          return session.ended ? Effect.as(file.leave, answer) : Effect.succeed(answer);
         },
-      )),
-  );
+        onFailure: (cause) => {
+          session.handles.free(slot);
+          return Effect.failCause(cause);
+        },
+      },
+    );
+  }));
+
+const tooMany = (session: Session, id: number): Uint8Array => {
+  const max = session.context.settings.max_handles;
+  return statusPacket(id, code.failure, `Too many open handles (the limit is ${max})`);
 };
 
 /**
@@ -65,12 +98,7 @@ export const inSlot = <E>(
 ): Effect.Effect<Uint8Array, E> =>
   Effect.uninterruptibleMask((restore) => {
     const slot = session.handles.reserve();
-    if (slot === undefined) {
-      const max = session.context.settings.max_handles;
-      return Effect.succeed(
-        statusPacket(id, code.failure, `Too many open handles (the limit is ${max})`),
-      );
-    }
+    if (slot === undefined) return Effect.succeed(tooMany(session, id));
     return Effect.flatMap(
       Scope.fork(session.scope, sequential),
       (scope) =>
@@ -92,18 +120,6 @@ export const inSlot = <E>(
 const sequential = ExecutionStrategy.sequential;
 
 /**
- * Waits, before the file is let go, for what still reads or writes it: a
- * descriptor that is closed under a write may be another file's by then. The
- * wait is bounded; a storage that hangs must not keep the session from ending.
- */
-const settled = (turns: Turns): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    turns.stop();
-    if (turns.quiet) return Effect.void;
-    return atMost("10 seconds")(Effect.promise(() => turns.idle()));
-  });
-
-/**
  * CLOSE (section 6.3). An upload is committed first; OK means that it is stored.
  * The handle is gone whatever the answer.
  */
@@ -113,13 +129,36 @@ export const close: Handler = (session, id, body) => {
   const taken = session.handles.take(raw);
   if (!taken) return session.status(id, code.failure, "No such handle");
   const { opened, index } = taken;
-  const done = Effect.andThen(release(opened), Effect.sync(() => session.handles.free(index)));
+  const free = () => session.handles.free(index);
   if (opened.kind === "directory") {
-    return session.control(id, Effect.as(done, success(id)));
+    const closed = Scope.close(opened.scope, Exit.void);
+    return session.control(id, Effect.as(Effect.ensuring(closed, Effect.sync(free)), success(id)));
   }
-  // Its turn is the last of this handle: given back here, since the scope waits for it.
-  const last = Effect.andThen(Effect.sync(() => opened.turns.leaveAlone()), done);
-  session.control(id, Effect.as(Effect.ensuring(opened.handle.close(), last), success(id)), opened);
+  if (session.free && opened.turns.quiet && opened.handle.closeNow()) {
+    free();
+    return session.ok(id, session.cost);
+  }
+  session.control(
+    id,
+    Effect.matchCauseEffect(opened.handle.close(), {
+      onSuccess: () => {
+        free();
+        return Effect.succeed(success(id));
+      },
+      onFailure: (cause) => {
+        // Its turn is the last of this handle: given back here, since leaving waits for it.
+        opened.turns.leaveAlone();
+        return Effect.andThen(
+          opened.leave,
+          Effect.suspend(() => {
+            free();
+            return Effect.failCause(cause);
+          }),
+        );
+      },
+    }),
+    opened,
+  );
 };
 
 /** FSTAT (section 6.8). */

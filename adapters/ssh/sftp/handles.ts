@@ -1,22 +1,38 @@
-import { Effect, Exit, Scope } from "effect";
-import type { Chunk, Fiber, Option } from "effect";
+import { type Chunk, Effect, type Fiber, type Option, type Scope } from "effect";
+import { atMost } from "../../../src/at_most.ts";
 import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
-import type { Handle } from "../../../src/vfs/vfs.ts";
+import type { OwnedHandle } from "../../../src/vfs/vfs.ts";
 import { putU32 } from "./encoder.ts";
-import type { InOrder } from "./in_order.ts";
-import type { Turns } from "./turns.ts";
+import { InOrder } from "./in_order.ts";
+import { Turns } from "./turns.ts";
 
 /** An open file. */
-export interface OpenFile {
-  readonly kind: "file";
-  readonly handle: Handle;
+export class OpenFile {
+  readonly kind = "file";
   readonly turns: Turns;
   /** Answers to READ leave in the order of the requests. */
-  readonly reads: InOrder;
-  /** Closing it without `handle.close()` first aborts an upload. */
-  readonly scope: Scope.CloseableScope;
+  readonly reads = new InOrder();
+  /** Lets it go, closed or not; an upload that was not closed is aborted. May be repeated. */
+  readonly leave: Effect.Effect<void>;
+
+  constructor(readonly handle: OwnedHandle, append: boolean) {
+    this.turns = new Turns(append);
+    this.leave = Effect.andThen(settled(this.turns), Effect.suspend(() => handle.leave()));
+  }
 }
+
+/**
+ * Waits, before a file is let go, for what still reads or writes it: a
+ * descriptor that is closed under a write may be another file's by then. The
+ * wait is bounded; a storage that hangs must not keep the session from ending.
+ */
+const settled = (turns: Turns): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    turns.stop();
+    if (turns.quiet) return Effect.void;
+    return atMost("10 seconds")(Effect.promise(() => turns.idle()));
+  });
 
 /** One piece of a listing. */
 export interface Piece {
@@ -115,7 +131,3 @@ export class Handles {
 
 const word = (b: Uint8Array, at: number): number =>
   ((b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!) >>> 0;
-
-/** Closes a scope as done. */
-export const release = (opened: Opened): Effect.Effect<void> =>
-  Scope.close(opened.scope, Exit.void);

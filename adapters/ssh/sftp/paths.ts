@@ -7,31 +7,22 @@ import { pathPacket } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { Handler } from "./table.ts";
 
-/** STAT (section 6.8): follows links. */
-export const stat: Handler = (session, id, body) => {
+/** STAT and LSTAT (section 6.8): the second shows a link itself. */
+const look = (follow: boolean): Handler => (session, id, body) => {
   const raw = body.text();
   if (session.refused(id, body)) return;
+  const entry = session.free ? session.vfs.statNow(raw, follow) : undefined;
+  if (entry) return session.reply(attrsPacket(id, entry), session.cost);
   session.control(
     id,
     session.path(raw).pipe(
-      Effect.flatMap((path) => session.vfs.stat(path)),
+      Effect.flatMap((path) => follow ? session.vfs.stat(path) : session.vfs.lstat(path)),
       Effect.map((entry) => attrsPacket(id, entry)),
     ),
   );
 };
-
-/** LSTAT (section 6.8): shows a link itself. */
-export const lstat: Handler = (session, id, body) => {
-  const raw = body.text();
-  if (session.refused(id, body)) return;
-  session.control(
-    id,
-    session.path(raw).pipe(
-      Effect.flatMap((path) => session.vfs.lstat(path)),
-      Effect.map((entry) => attrsPacket(id, entry)),
-    ),
-  );
-};
+export const stat = look(true);
+export const lstat = look(false);
 
 /** SETSTAT (section 6.9), and `lsetstat@openssh.com`, which does not follow a link. */
 const setAttributes = (follow: boolean): Handler => (session, id, body) => {

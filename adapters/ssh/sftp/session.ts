@@ -53,6 +53,11 @@ export class Session {
     this.output = new Output(channel, this.budget, () => this.end());
   }
 
+  /** Whether a control request may be done where it arrives: none is under way, and its answer has room. */
+  get free(): boolean {
+    return !this.#running && !this.ended && !this.output.backedUp;
+  }
+
   get vfs(): EngineContext["vfs"] {
     return this.context.vfs;
   }
@@ -168,6 +173,15 @@ export class Session {
     this.output.stop();
     this.budget.lift();
     this.#settle();
+  }
+
+  /** Ends, and lets go of every file that is open. */
+  leave(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.end();
+      const files = [...this.handles.all()].filter((opened) => opened.kind === "file");
+      return Effect.forEach(files, ({ leave }) => leave, { discard: true });
+    });
   }
 
   #answered(cost: number): void {

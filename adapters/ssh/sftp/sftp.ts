@@ -22,7 +22,7 @@ export const serveSftp: Engine = (channel, context) =>
     const scope = yield* Effect.scope;
     const run = yield* FiberSet.makeRuntimePromise<never, Uint8Array, FsError>();
     const session = new Session(channel, context, scope, run);
-    yield* Effect.addFinalizer(() => Effect.sync(() => session.end()));
+    yield* Effect.addFinalizer(() => session.leave());
     return yield* Effect.async<number | undefined>((resume) => {
       session.onDefect((cause) => {
         session.end();

@@ -3,6 +3,7 @@ import { FsError } from "../../../src/errors.ts";
 import type { Attributes } from "../../../src/model/entry.ts";
 import { locate, verifyOpen } from "./confine.ts";
 import { closeQuietly, openToWrite } from "./disk.ts";
+import type { Info } from "./info.ts";
 
 /**
  * Changes size, owner, mode and times of what `key` leads to.
@@ -21,7 +22,7 @@ export const setAttributes = (
   const { size, mode, uid, gid, atime, mtime } = attributes;
   if (size !== undefined) truncate(root, key, path, info, size);
   if (uid !== undefined || gid !== undefined) {
-    fs.lchownSync(path, uid ?? info.uid ?? 0, gid ?? info.gid ?? 0);
+    fs.lchownSync(path, uid ?? info.uid, gid ?? info.gid);
   }
   if (mode !== undefined) {
     // Linux has no modes on links; chmod would change the target.
@@ -29,11 +30,7 @@ export const setAttributes = (
     fs.chmodSync(path, mode & 0o7777);
   }
   if (atime !== undefined || mtime !== undefined) {
-    fs.lutimesSync(
-      path,
-      (atime ?? info.atime?.getTime() ?? 0) / 1000,
-      (mtime ?? info.mtime?.getTime() ?? 0) / 1000,
-    );
+    fs.lutimesSync(path, (atime ?? info.atime) / 1000, (mtime ?? info.mtime) / 1000);
   }
 };
 
@@ -41,7 +38,7 @@ const truncate = (
   root: string,
   key: string,
   path: string,
-  info: Deno.FileInfo,
+  info: Info,
   size: number,
 ): void => {
   if (info.isDirectory) throw new FsError({ reason: "IsDirectory", op: "truncate", path: key });

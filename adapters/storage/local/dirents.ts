@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import * as fs from "node:fs";
 import type { Entry, EntryKind } from "../../../src/model/entry.ts";
+import { BASIC, modeOfStatx, statx, time } from "./info.ts";
+import { AT_SYMLINK_NOFOLLOW, libc } from "./libc.ts";
 
 /** One open directory, read by the kernel's own calls. */
 export interface Dirents {
@@ -18,63 +20,31 @@ export interface Dirents {
   close(): void;
 }
 
-const libc = () =>
-  Deno.dlopen("libc.so.6", {
-    open: { parameters: ["buffer", "i32"], result: "i32" },
-    close: { parameters: ["i32"], result: "i32" },
-    getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
-  }).symbols;
-
-let symbols: ReturnType<typeof libc> | undefined | null;
-
-/** Null where the C library is another one, or may not be called. */
-const calls = () => {
-  if (symbols !== undefined) return symbols;
-  try {
-    return symbols = Deno.build.os === "linux" ? libc() : null;
-  } catch {
-    return symbols = null;
-  }
-};
-
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 const O_CLOEXEC = 0o2000000;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-/** STATX_BASIC_STATS: what stat answers. */
-const BASIC = 0x7ff;
 /** Bytes of names asked for at a time: some 400 of usual length. */
 const pieceBytes = 16 * 1024;
 /** In front of the name in `struct linux_dirent64`. */
 const nameAt = 19;
 
-/** Filled by every statx of this thread, which does not yield before it is read. */
-const stat = new Uint32Array(64);
-const stat16 = new Uint16Array(stat.buffer);
-const statSigned = new Int32Array(stat.buffer);
-
 const kinds: Readonly<Record<number, EntryKind>> = { 4: "dir", 8: "file", 10: "symlink" };
 
-/** `struct statx` of linux/stat.h, the same on every machine; words in the order of ours, all little-endian. */
+/** The Entry of what statx answered last. */
 const entryOfStat = (name: string): Entry => {
-  const mode = stat16[14]!;
+  const mode = modeOfStatx();
   const kind = kinds[mode >> 12] ?? "other";
   return {
     name,
     kind,
-    size: kind === "dir" ? 0 : stat[11]! * 0x1_0000_0000 + stat[10]!,
+    size: kind === "dir" ? 0 : statx[11]! * 0x1_0000_0000 + statx[10]!,
     mtime: time(28),
     atime: time(16),
     mode: mode & 0o7777,
-    uid: stat[5]!,
-    gid: stat[6]!,
-    links: stat[4]!,
+    uid: statx[5]!,
+    gid: statx[6]!,
+    links: statx[4]!,
   };
 };
-
-/** Milliseconds of the `struct statx_timestamp` at word `at`. */
-const time = (at: number): number =>
-  (statSigned[at + 1]! * 0x1_0000_0000 + stat[at]!) * 1000 + Math.floor(stat[at + 2]! / 1e6);
 
 /**
  * Opens the directory at `path`, or answers undefined where this way of reading
@@ -85,7 +55,7 @@ const time = (at: number): number =>
  * in the open directory, whatever its path leads to by then.
  */
 export const openDirents = (path: string): Dirents | undefined => {
-  const c = calls();
+  const c = libc();
   if (!c) return undefined;
   const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   const fd = c.open(Buffer.from(`${path}\0`), flags);
@@ -111,7 +81,7 @@ export const openDirents = (path: string): Dirents | undefined => {
       at += piece.readUInt16LE(at + 16);
       const name = piece.toString("utf8", from, to);
       if (name === "." || name === ".." || !wanted(name)) continue;
-      const seen = c.statx(fd, piece.subarray(from), AT_SYMLINK_NOFOLLOW, BASIC, stat) === 0;
+      const seen = c.statx(fd, piece.subarray(from), AT_SYMLINK_NOFOLLOW, BASIC, statx) === 0;
       const entry = seen ? entryOfStat(name) : peek(name);
       if (entry) page.push(entry);
     }

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { fault } from "../../../src/failpoint.ts";
 import { isStagedElsewhere, stagedName } from "../../../src/storage/staged.ts";
-import { dirOf, nameOf, verifyOpen } from "./confine.ts";
+import { dirOf, keyOf, nameOf, verifyOpen } from "./confine.ts";
 
 /** How a home directory is kept on disk. */
 export interface LocalOptions {
@@ -64,14 +64,16 @@ export interface Temp {
   readonly path: string;
 }
 
-/** Makes the temporary file for `target` (an absolute path), whose directory `dirKey` leads to. */
-export const openTemp = (options: LocalOptions, target: string, dirKey: string): Temp => {
-  const name = stagedName(nameOf(target));
-  const path = (dirOf(target) === "/" ? "" : dirOf(target)) + "/" + name;
+/** Where the temporary file of `target` goes, an absolute path as that one. */
+export const tempBeside = (target: string): string =>
+  (dirOf(target) === "/" ? "" : dirOf(target)) + "/" + stagedName(nameOf(target));
+
+/** Makes the temporary file `path`. */
+export const openTemp = ({ root }: LocalOptions, path: string): Temp => {
   const fd = fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666);
   live.add(path);
   try {
-    verifyOpen(options.root, `${dirKey === "/" ? "" : dirKey}/${name}`, "open", fd, false);
+    verifyOpen(root, keyOf(root, path), "open", fd, false);
     return { fd, path };
   } catch (cause) {
     dropTemp({ fd, path });

@@ -1,30 +1,17 @@
-import type { Stats } from "node:fs";
 import type { Entry } from "../../../src/model/entry.ts";
+import type { Info } from "./info.ts";
 
-/** Makes an Entry of what lstat answered. */
-export const entryOf = (name: string, info: Deno.FileInfo): Entry => ({
+/** Makes an Entry of what the disk says. */
+export const entryOf = (name: string, info: Info): Entry => ({
   name,
   kind: info.isDirectory ? "dir" : info.isFile ? "file" : info.isSymlink ? "symlink" : "other",
   size: info.isDirectory ? 0 : info.size,
-  mtime: info.mtime?.getTime() ?? 0,
-  ...(info.atime ? { atime: info.atime.getTime() } : {}),
-  ...(info.mode === null ? {} : { mode: info.mode & 0o7777 }),
-  ...(info.uid === null ? {} : { uid: info.uid }),
-  ...(info.gid === null ? {} : { gid: info.gid }),
-  ...(info.nlink === null ? {} : { links: info.nlink }),
-});
-
-/** Makes an Entry of what fstat answered for an open file. */
-export const entryOfOpen = (name: string, info: Stats): Entry => ({
-  name,
-  kind: "file",
-  size: info.size,
-  mtime: info.mtimeMs,
-  atime: info.atimeMs,
+  mtime: info.mtime,
+  atime: info.atime,
   mode: info.mode & 0o7777,
   uid: info.uid,
   gid: info.gid,
-  links: info.nlink,
+  links: info.links,
 });
 
 // Such names cannot be written by any client (see parseClientPath), so they are not shown either.

@@ -3,11 +3,12 @@ import type { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import { isStagedByUs, isStagedName } from "../../../src/storage/staged.ts";
 import type { Turns } from "../../../src/storage/turns.ts";
-import { locate, peek } from "./confine.ts";
+import { locate } from "./confine.ts";
 import { openDirents } from "./dirents.ts";
 import { isLive } from "./disk.ts";
 import { entryOf, isSpeakable } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { peek } from "./info.ts";
 
 /** As many as one reply of SFTP holds; about 1.5 ms of system calls. */
 const batch = 256;

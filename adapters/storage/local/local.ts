@@ -1,19 +1,19 @@
 import * as fs from "node:fs";
-import { Effect, type Scope } from "effect";
+import { Effect } from "effect";
 import { FsError } from "../../../src/errors.ts";
-import { held } from "../../../src/held.ts";
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Capabilities } from "../../../src/storage/capabilities.ts";
-import type { Reader, Storage } from "../../../src/storage/storage.ts";
+import type { Storage } from "../../../src/storage/storage.ts";
 import { Turns } from "../../../src/storage/turns.ts";
 import { setAttributes } from "./attributes.ts";
-import { dirOf, keyOf, locate, nameOf, type Place, verifyOpen } from "./confine.ts";
-import { closeQuietly, dress, type LocalOptions, openToRead } from "./disk.ts";
-import { entryOf, entryOfOpen } from "./entry.ts";
+import { dirOf, keyOf, locate, nameOf } from "./confine.ts";
+import { dress, type LocalOptions } from "./disk.ts";
+import { entryOf } from "./entry.ts";
 import { codeOf, toFsError } from "./errors.ts";
-import { flushing, readAt } from "./io.ts";
+import type { Info } from "./info.ts";
+import { flushing } from "./io.ts";
 import { list, sweepDirectory, sweepTree } from "./list.ts";
-import { openWriter } from "./open_writer.ts";
+import { atOnce, openReader, openWriter } from "./open.ts";
 import { redoing } from "./redo.ts";
 
 const can: Capabilities = {
@@ -50,13 +50,12 @@ export const local = (options: LocalOptions): Storage => {
     op: string,
     key: string,
     follow: boolean,
-  ): Pick<Required<Place>, "path" | "info"> => {
+  ): { readonly path: string; readonly info: Info } => {
     const { path, info } = locate(root, key, op, follow);
     if (!info) throw new FsError({ reason: "NotFound", op, path: key });
     return { path, info };
   };
-  const named = (key: string, info: Deno.FileInfo | undefined): Entry =>
-    entryOf(nameOf(key), info as Deno.FileInfo);
+  const named = (key: string, info: Info): Entry => entryOf(nameOf(key), info);
   /** Does `change` to names of `paths`, flushed before it counts as done. */
   const durably = async (paths: ReadonlyArray<string>, change: () => void): Promise<void> => {
     if (options.fsync) await flushing(paths.map(dirOf), change);
@@ -72,6 +71,7 @@ export const local = (options: LocalOptions): Storage => {
     list: (key) => list(root, turns, key),
     reader: (key) => openReader(root, turns, key),
     writer: (key, how) => openWriter(options, turns, key, how),
+    atOnce: atOnce(options, turns),
     mkdir: (key, mode) =>
       settled("mkdir", key, async () => {
         const { path, info } = locate(root, key, "mkdir", false);
@@ -84,7 +84,7 @@ export const local = (options: LocalOptions): Storage => {
     remove: (key) =>
       attempt("remove", key, () => {
         const { path, info } = existing("remove", key, false);
-        if (info?.isDirectory) {
+        if (info.isDirectory) {
           throw new FsError({ reason: "IsDirectory", op: "remove", path: key });
         }
         fs.unlinkSync(path);
@@ -92,7 +92,7 @@ export const local = (options: LocalOptions): Storage => {
     rmdir: (key) =>
       settled("rmdir", key, async () => {
         const { path, info } = existing("rmdir", key, false);
-        if (!info?.isDirectory) {
+        if (!info.isDirectory) {
           throw new FsError({ reason: "NotDirectory", op: "rmdir", path: key });
         }
         if (path === root) throw new FsError({ reason: "Denied", op: "rmdir", path: key });
@@ -150,7 +150,7 @@ export const local = (options: LocalOptions): Storage => {
     readlink: (key) =>
       attempt("readlink", key, () => {
         const { path, info } = existing("readlink", key, false);
-        if (!info?.isSymlink) {
+        if (!info.isSymlink) {
           throw new FsError({
             reason: "Unsupported",
             op: "readlink",
@@ -168,7 +168,7 @@ export const local = (options: LocalOptions): Storage => {
     hardLink: (from, to) =>
       settled("link", from, async () => {
         const source = existing("link", from, false);
-        if (!source.info?.isFile) {
+        if (!source.info.isFile) {
           throw new FsError({ reason: "Unsupported", op: "link", path: from });
         }
         const target = locate(root, to, "link", false);
@@ -191,54 +191,6 @@ export const local = (options: LocalOptions): Storage => {
     sweep: (whose) => sweepTree(root, whose),
   };
 };
-
-const openReader = (
-  root: string,
-  turns: Turns,
-  key: string,
-): Effect.Effect<Reader, FsError, Scope.Scope> =>
-  held(
-    Effect.try({
-      try: () =>
-        turns.together(() => {
-          const { path, info } = locate(root, key, "open", true);
-          const refuse = (reason: FsError["reason"], detail?: string) =>
-            new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
-          if (!info) throw refuse("NotFound");
-          if (info.isDirectory) throw refuse("IsDirectory");
-          if (!info.isFile) throw refuse("Denied", "not a regular file");
-          const fd = openToRead(path);
-          try {
-            verifyOpen(root, key, "open", fd, true);
-            return { fd, entry: entryOf(nameOf(key), info) };
-          } catch (cause) {
-            closeQuietly(fd);
-            throw cause;
-          }
-        }),
-      catch: toFsError("open", key),
-    }),
-    ({ fd }) => Effect.sync(() => closeQuietly(fd)),
-  ).pipe(Effect.map(({ fd, entry }) => {
-    const failed = toFsError("read", key);
-    const name = nameOf(key);
-    return {
-      entry,
-      // 9 µs on the loop, 60 through the thread pool.
-      stat: () =>
-        new Promise((resolve, reject) => {
-          try {
-            resolve(entryOfOpen(name, fs.fstatSync(fd)));
-          } catch (cause) {
-            reject(failed(cause));
-          }
-        }),
-      readAt: (offset, into) =>
-        readAt(fd, offset, into).catch((cause) => {
-          throw failed(cause);
-        }),
-    };
-  }));
 
 /** Checks a rename; answers both paths. Nothing can come between this and a rename in the same turn. */
 const ready = (

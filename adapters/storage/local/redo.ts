@@ -7,12 +7,13 @@ import { boot } from "./boot.ts";
 import { dirOf, locate, type Place, verifyOpen } from "./confine.ts";
 import { closeQuietly, isRoot, type LocalOptions, openToRead } from "./disk.ts";
 import { toFsError } from "./errors.ts";
+import type { Info } from "./info.ts";
 import { syncDirectory, syncFile } from "./io.ts";
-import { openWriter } from "./open_writer.ts";
+import { openWriter } from "./open.ts";
 
 /** Numbers of files are used again, so the time of making has to agree as well. */
-const isIt = (redo: Redo, info: Deno.FileInfo): boolean =>
-  info.isFile && info.ino === redo.ino && (info.birthtime?.getTime() ?? redo.born) === redo.born;
+const isIt = (redo: Redo, info: Info): boolean =>
+  info.isFile && info.ino === redo.ino && (info.born ?? redo.born) === redo.born;
 
 /** Recovery of small uploads, by the steps that clients' operations take: confined, and in turns. */
 export const redoing = (options: LocalOptions, turns: Turns): Redoing => ({

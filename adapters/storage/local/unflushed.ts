@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { closeQuietly, openToRead, openToWrite } from "./disk.ts";
 import { codeOf } from "./errors.ts";
 import { dirOf } from "./confine.ts";
+import { type Info, peekOpen } from "./info.ts";
 import { Volume } from "./volume.ts";
 import { syncDirectory, syncFile } from "./io.ts";
 
@@ -20,7 +21,7 @@ export class UnflushedFile {
   readonly volume: Volume | undefined;
   readonly #before: number;
 
-  constructor(fd: number, { ino, dev }: fs.Stats, readonly path: string) {
+  constructor(fd: number, { ino, dev }: Info, readonly path: string) {
     this.place = dirOf(path);
     this.#ino = ino;
     this.volume = Volume.of(dev, this.place);
@@ -86,7 +87,7 @@ export class UnflushedFile {
       if (gone.has(codeOf(cause) ?? "")) return undefined;
       throw cause;
     }
-    if (fs.fstatSync(fd).ino === this.#ino) return fd;
+    if (peekOpen(fd).ino === this.#ino) return fd;
     closeQuietly(fd);
     return undefined;
   }

@@ -2,10 +2,11 @@ import * as fs from "node:fs";
 import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
 import type { Writer } from "../../../src/storage/storage.ts";
-import { dirOf, nameOf, peek } from "./confine.ts";
+import { dirOf, nameOf } from "./confine.ts";
 import { closeQuietly, type LocalOptions } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { peek, peekOpen } from "./info.ts";
 import { readAt, syncDirectory, syncFile, writeAt } from "./io.ts";
 import { applyTo, StagedWriter, type Target } from "./writer_staged.ts";
 
@@ -23,7 +24,7 @@ export class InPlaceWriter implements Writer {
     this.#options = options;
     this.#target = target;
     this.#fd = fd;
-    this.#size = this.#inOrder = fs.fstatSync(fd).size;
+    this.#size = this.#inOrder = peekOpen(fd).size;
   }
 
   get size(): number {
@@ -78,7 +79,7 @@ export class InPlaceWriter implements Writer {
   /** Takes back what was appended, without failing. */
   cut(size: number): void {
     try {
-      if (fs.fstatSync(this.#fd).size > size) fs.ftruncateSync(this.#fd, size);
+      if (peekOpen(this.#fd).size > size) fs.ftruncateSync(this.#fd, size);
     } catch {
       // The upload failed for a reason that was told already.
     }
@@ -93,7 +94,7 @@ export class InPlaceWriter implements Writer {
   #entry(): Entry {
     const { path, key } = this.#target;
     const info = peek(path);
-    const mine = fs.fstatSync(this.#fd);
+    const mine = peekOpen(this.#fd);
     if (info?.ino !== mine.ino || info.dev !== mine.dev) {
       throw new FsError({
         reason: "Conflict",

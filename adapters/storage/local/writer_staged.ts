@@ -2,8 +2,9 @@ import * as fs from "node:fs";
 import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
 import { redoLimit } from "../../../src/storage/redo.ts";
-import type { Writer } from "../../../src/storage/storage.ts";
-import { dirOf, keyOf, nameOf, peek } from "./confine.ts";
+import type { Logged, Writer } from "../../../src/storage/storage.ts";
+import { dirOf, keyOf, nameOf } from "./confine.ts";
+import type { Turns } from "../../../src/storage/turns.ts";
 import {
   closeQuietly,
   disown,
@@ -15,9 +16,11 @@ import {
   openToRead,
   publish,
   type Temp,
+  tempBeside,
 } from "./disk.ts";
-import { entryOf, entryOfOpen } from "./entry.ts";
+import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { type Info, peek, peekOpen } from "./info.ts";
 import { redoOf } from "./redo_facts.ts";
 import { UnflushedFile } from "./unflushed.ts";
 import { copyRange, flushed, flushing, readAt, syncFile, writeAt } from "./io.ts";
@@ -28,7 +31,7 @@ export interface Target {
   /** Absolute path after links were followed. */
   readonly path: string;
   /** The file there at open, if any. */
-  readonly info: Deno.FileInfo | undefined;
+  readonly info: Info | undefined;
   /** Fail rather than replace. */
   readonly exclusive: boolean;
   readonly permissions?: number;
@@ -46,8 +49,11 @@ export interface Target {
 export class StagedWriter implements Writer {
   readonly #options: LocalOptions;
   readonly #target: Target;
-  readonly #temp: Temp;
-  readonly #base: number | undefined;
+  /** Absolute path of the temporary file, there or not yet. */
+  readonly #path: string;
+  readonly #made: () => Temp;
+  #open: Temp | undefined;
+  #base: number | undefined;
   #tail = 0;
   #high = 0;
   /** End of the bytes that arrived without a gap from 0: what a cut upload may keep. */
@@ -57,27 +63,51 @@ export class StagedWriter implements Writer {
   #early: Promise<void> | undefined;
   #failed: FsError | undefined;
   #done = false;
-  /** What the intent log keeps of it; then publishing flushes nothing. */
-  #logged: fs.Stats | undefined;
-  #unflushed: UnflushedFile | undefined;
+  /** Published from the intent log, and not flushed. */
+  #logged = false;
+  /** The one write that there was, where a small upload is all of it. */
+  #content: Uint8Array | undefined;
   /** Writes wait for one another only while old content is being copied. */
   #turn: Promise<unknown> = Promise.resolve();
   #turns = 0;
 
-  constructor(options: LocalOptions, target: Target, build: boolean) {
+  constructor(options: LocalOptions, target: Target, turns: Turns) {
     this.#options = options;
     this.#target = target;
-    this.#temp = openTemp(options, target.path, keyOf(options.root, dirOf(target.path)));
+    this.#path = tempBeside(target.path);
+    this.#made = () => turns.together(() => this.#make());
+  }
+
+  /** Makes the temporary file now, and not when it is first needed. Throws FsError. */
+  prepare(): void {
     try {
-      const old = target.info;
-      dress(options, this.#temp.fd, target.permissions ?? modeOf(old), 0o666);
-      if (old && isRoot() && old.uid !== null && old.gid !== null) {
-        fs.fchownSync(this.#temp.fd, old.uid, old.gid);
-      }
-      this.#base = build && old ? openToRead(target.path) : undefined;
-      if (this.#base !== undefined) this.#tail = fs.fstatSync(this.#base).size;
+      this.#open ??= this.#made();
     } catch (cause) {
-      dropTemp(this.#temp);
+      throw this.#failed = toFsError("open", this.#target.key)(cause);
+    }
+  }
+
+  /** Builds on the file that is there. Throws FsError or a system error. */
+  build(): void {
+    this.prepare();
+    if (!this.#target.info) return;
+    this.#base = openToRead(this.#target.path);
+    this.#tail = peekOpen(this.#base).size;
+  }
+
+  get #temp(): Temp {
+    return this.#open ??= this.#made();
+  }
+
+  #make(): Temp {
+    const { info: old, permissions } = this.#target;
+    const temp = openTemp(this.#options, this.#path);
+    try {
+      dress(this.#options, temp.fd, permissions ?? modeOf(old), 0o666);
+      if (old && isRoot()) fs.fchownSync(temp.fd, old.uid, old.gid);
+      return temp;
+    } catch (cause) {
+      dropTemp(temp);
       throw cause;
     }
   }
@@ -91,7 +121,7 @@ export class StagedWriter implements Writer {
   }
 
   get staged(): string {
-    return keyOf(this.#options.root, this.#temp.path);
+    return keyOf(this.#options.root, this.#path);
   }
 
   writeAt(offset: number, chunk: Uint8Array): Promise<void> {
@@ -117,6 +147,7 @@ export class StagedWriter implements Writer {
         this.#tail = Math.min(this.#tail, size);
         if (size > this.#high) await this.#fill(size);
         await flushed(this.#temp.fd);
+        this.#content = undefined;
         fs.ftruncateSync(this.#temp.fd, size);
         this.#high = size;
         this.#inOrder = Math.min(this.#inOrder, size);
@@ -133,29 +164,26 @@ export class StagedWriter implements Writer {
       }));
   }
 
-  redo(attributes: Attributes = {}) {
+  redo(attributes: Attributes = {}): Logged | undefined {
+    try {
+      return this.#redo(attributes);
+    } catch (cause) {
+      throw this.#failed = toFsError("close", this.#target.key)(cause);
+    }
+  }
+
+  #redo(attributes: Attributes): Logged | undefined {
     const whole = this.#options.fsync && this.#base === undefined && this.size <= redoLimit;
     if (!whole || this.#turns > 0 || this.#failed || this.#done) return undefined;
     const { fd } = this.#temp;
-    const content = new Uint8Array(this.size);
-    for (let at = 0; at < content.length;) {
-      const n = fs.readSync(fd, content, at, content.length - at, at);
-      if (n === 0) return undefined;
-      at += n;
-    }
+    const content = this.#content?.length === this.size ? this.#content : readWhole(fd, this.size);
+    if (!content) return undefined;
     applyTo(fd, attributes);
-    this.#logged = fs.fstatSync(fd);
-    return { redo: redoOf(this.#logged), content };
-  }
-
-  unflushed(): UnflushedFile | undefined {
-    const mine = this.#unflushed;
-    this.#unflushed = undefined;
-    return mine;
+    const info = peekOpen(fd);
+    return { redo: redoOf(info), content, commit: () => this.#publishLogged(info) };
   }
 
   commit(attributes?: Attributes): Promise<Entry> {
-    if (this.#logged) return this.#publishLogged(this.#logged);
     return this.#guard("commit", () =>
       this.#inTurn(async () => {
         await this.#fill(this.#tail);
@@ -186,9 +214,9 @@ export class StagedWriter implements Writer {
   /** Runs when the scope closes. */
   release(): void {
     if (this.#base !== undefined) closeQuietly(this.#base);
-    if (this.#logged && this.#done) this.#unflushed?.close();
-    else if (this.#done) closeQuietly(this.#temp.fd);
-    else dropTemp(this.#temp);
+    // Of a logged one the descriptor goes when it is flushed.
+    if (this.#open && !this.#done) dropTemp(this.#open);
+    else if (this.#open && !this.#logged) closeQuietly(this.#open.fd);
     this.#done = true;
   }
 
@@ -196,6 +224,8 @@ export class StagedWriter implements Writer {
     if (offset > this.#high) await this.#fill(Math.min(offset, this.#tail));
     await writeAt(this.#temp.fd, offset, chunk);
     const end = offset + chunk.length;
+    const only = this.#target.redo && this.#high === 0 && offset === 0 && end <= redoLimit;
+    this.#content = only ? chunk.slice() : undefined;
     if (end > this.#high) this.#high = end;
     if (offset <= this.#inOrder && end > this.#inOrder) this.#inOrder = end;
     this.#dirty = true;
@@ -257,16 +287,21 @@ export class StagedWriter implements Writer {
     await (this.#early ?? syncFile(this.#temp.fd, this.#target.key));
   }
 
-  #publishLogged(info: fs.Stats): Promise<Entry> {
-    return this.#guard("commit", () => {
-      const { fd, path } = this.#temp;
-      const target = this.#target.path;
+  #publishLogged(info: Info): ReturnType<Logged["commit"]> {
+    this.#check("commit");
+    const { fd, path } = this.#temp;
+    const target = this.#target.path;
+    try {
       publish(path, target, this.#target.exclusive);
-      this.#done = true;
-      disown(path);
-      this.#unflushed = new UnflushedFile(fd, info, target);
-      return Promise.resolve(entryOfOpen(nameOf(target), info));
-    });
+    } catch (cause) {
+      throw this.#failed = toFsError("commit", this.#target.key)(cause);
+    }
+    this.#done = this.#logged = true;
+    disown(path);
+    return {
+      entry: entryOf(nameOf(target), info),
+      unflushed: new UnflushedFile(fd, info, target),
+    };
   }
 
   async #publish(exclusive: boolean, attributes: Attributes = {}): Promise<Entry> {
@@ -283,7 +318,7 @@ export class StagedWriter implements Writer {
     };
     if (this.#options.fsync) await flushing([dirOf(target)], change);
     else change();
-    return entryOf(nameOf(target), Deno.lstatSync(target));
+    return entryOf(nameOf(target), peekOpen(fd));
   }
 
   /** Runs `step` after those before it; at once, and without giving the loop back first, if there is none. */
@@ -299,15 +334,7 @@ export class StagedWriter implements Writer {
 
   /** A failed write or flush is final: what the kernel holds after it is not known (SECURITY 5). */
   async #guard<A>(op: string, step: () => Promise<A>): Promise<A> {
-    if (this.#failed) throw this.#failed;
-    if (this.#done) {
-      throw new FsError({
-        reason: "Aborted",
-        op,
-        path: this.#target.key,
-        detail: "upload is over",
-      });
-    }
+    this.#check(op);
     try {
       return await step();
     } catch (cause) {
@@ -316,7 +343,24 @@ export class StagedWriter implements Writer {
       throw error;
     }
   }
+
+  #check(op: string): void {
+    if (this.#failed) throw this.#failed;
+    if (!this.#done) return;
+    throw new FsError({ reason: "Aborted", op, path: this.#target.key, detail: "upload is over" });
+  }
 }
+
+/** The first `size` bytes of an open file; undefined if it has fewer. */
+const readWhole = (fd: number, size: number): Uint8Array | undefined => {
+  const content = new Uint8Array(size);
+  for (let at = 0; at < size;) {
+    const n = fs.readSync(fd, content, at, size - at, at);
+    if (n === 0) return undefined;
+    at += n;
+  }
+  return content;
+};
 
 /** A write shorter than what clients send a long file in, in bytes. */
 const wholeFile = 32 * 1024;
@@ -336,5 +380,4 @@ export const applyTo = (fd: number, attributes: Attributes): boolean => {
   return Object.keys(attributes).length > 0;
 };
 
-const modeOf = (info: Deno.FileInfo | undefined): number | undefined =>
-  info?.mode === undefined || info.mode === null ? undefined : info.mode & 0o777;
+const modeOf = (info: Info | undefined): number | undefined => info && info.mode & 0o777;
