@@ -39,6 +39,8 @@ export class UploadHandle implements OwnedHandle {
   readonly #running = new Set<Promise<unknown>>();
   #hash: Hash | undefined;
   #sum: string | undefined;
+  /** `closeNow` was called; if it failed once, it would again. */
+  #tried = false;
   #hashed = 0;
   #state: "open" | "closing" | "closed" = "open";
 
@@ -131,7 +133,7 @@ export class UploadHandle implements OwnedHandle {
   close(): Effect.Effect<void, FsError> {
     return Effect.uninterruptible(Effect.suspend(() => {
       if (this.#state !== "open") return Effect.fail(this.#error("Aborted", "close"));
-      if (this.closeNow()) return Effect.void;
+      if (!this.#tried && this.closeNow()) return Effect.void;
       this.#state = "closing";
       const body = Effect.suspend(() => this.failure ? Effect.fail(this.failure) : publish(this));
       return Effect.matchCauseEffect(this.#quiet(body), {
@@ -155,6 +157,7 @@ export class UploadHandle implements OwnedHandle {
   }
 
   closeNow(): boolean {
+    this.#tried = true;
     const { now: release } = this.parts.ending;
     if (!release || this.#state !== "open" || this.failure || this.#running.size > 0) return false;
     try {

@@ -46,9 +46,10 @@ const principal: Principal = {
 export const bench = (
   storage: Storage,
   common: Record<string, unknown> = {},
+  keepsContent = false,
 ): Effect.Effect<Bench, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const journal = new MemoryJournal();
+    const journal = new MemoryJournal(keepsContent);
     const stored = new Map<string, { readonly bytes: number; readonly files: number }>();
     // The VFS needs three of the catalog's calls; the others are not there to be called.
     const users = Layer.succeed(
@@ -84,13 +85,13 @@ export const bench = (
     );
   });
 
-/** The local disk in a fresh folder. */
-export const onDisk = (common: Record<string, unknown> = {}) =>
+/** The local disk in a fresh folder; `keepsContent`: the journal keeps that of small uploads. */
+export const onDisk = (common: Record<string, unknown> = {}, keepsContent = false) =>
   Effect.gen(function* () {
     const dir = yield* tempDir;
     const root = Deno.realPathSync(dir) + "/home";
     Deno.mkdirSync(root);
-    const made = yield* bench(local({ root, fsync: common.fsync !== false }), common);
+    const made = yield* bench(local({ root, fsync: common.fsync !== false }), common, keepsContent);
     return { ...made, root, outside: Deno.realPathSync(dir) };
   });
 

@@ -51,7 +51,7 @@ const world = Effect.gen(function* () {
       const redo = boot === "now" ? logged.redo : { ...logged.redo, boot };
       const intent = { kind: "publish", key, staged: writer.staged, redo } as const;
       yield* left(intent, text.length, logged.content, files);
-      if (answered) yield* Effect.promise(() => writer.commit({ mode: 0o640 }));
+      if (answered) logged.commit().unflushed.over();
       return root + writer.staged;
     });
   const read = (name: string) => fs.readFileSync(root + name, "utf8");
