@@ -34,7 +34,7 @@ const coreExceptions = new Set(["src/failpoint.ts node:process"]);
 const productFolders = ["src", "actors", "adapters", "web"];
 const folders = new Set([
   ...productFolders,
-  ...["test", "scripts", "docs", ".ci", ".git", ".github", "node_modules", "data"],
+  ...["test", "scripts", "docs", "bench", ".ci", ".git", ".github", "node_modules", "data"],
 ]);
 
 /** Files that join the parts, and so look outward. Nothing else may import them. */
