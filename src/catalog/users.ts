@@ -1,6 +1,5 @@
 import { Clock, Effect, Layer } from "effect";
 import { sql } from "kysely";
-import type { CatalogError } from "../errors.ts";
 import { Config } from "../config/config.ts";
 import { invalid } from "../model/problems.ts";
 import { Passwords } from "../identity/passwords.ts";
@@ -90,7 +89,7 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
         ),
 
         usage: Effect.fn("Users.usage")((account) =>
-          whenFree<AccountRow | undefined, CatalogError, never>(
+          whenFree<AccountRow | undefined>(
             account.startsWith("/")
               ? Effect.map(
                 selectFolders(read, [account.slice(1)]),

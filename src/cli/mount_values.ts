@@ -1,5 +1,5 @@
 import { Either } from "effect";
-import type { VirtualFolderMapping } from "../model/user.ts";
+import type { User, VirtualFolderMapping } from "../model/user.ts";
 import { parseCount, parseSize } from "./values.ts";
 
 const flag = "--folder";
@@ -24,3 +24,19 @@ const parseMount = (spec: string): Either.Either<VirtualFolderMapping, string> =
       Either.map(parseCount(files, flag), (quota_files) => ({ ...mount, quota_size, quota_files })),
   );
 };
+
+const types = { primary: 1, secondary: 2, membership: 3 } as const;
+
+/** Reads `NAME[:primary|secondary|membership]`, by default secondary. One `""` is no group. */
+export const parseMemberships = (
+  specs: ReadonlyArray<string>,
+): Either.Either<User["groups"], string> =>
+  Either.all(
+    specs.filter((spec) => spec !== "").map((spec) => {
+      const [name = "", kind = "secondary"] = spec.split(":");
+      const type = Object.entries(types).find(([word]) => word === kind)?.[1];
+      return type === undefined
+        ? Either.left(`--group: ${JSON.stringify(kind)} is not ${Object.keys(types).join(", ")}`)
+        : Either.right({ name, type });
+    }),
+  );
