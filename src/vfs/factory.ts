@@ -50,7 +50,6 @@ export const sharedVfsFactory: Layer.Layer<
           const storage = yield* storages.forUser(user);
           const start = user.filters.start_directory;
           const home = start === "" ? root : yield* parseClientPath(start, root, "login");
-          if (!user.filters.disable_fs_checks) yield* makeDirectories(storage, home);
           const folders = yield* Effect.forEach(
             user.virtual_folders,
             (mount) => openMount(storages, user, mount),
@@ -62,6 +61,8 @@ export const sharedVfsFactory: Layer.Layer<
               const at = mounts.locate(parent(path));
               return Effect.ignore(makeDirectories(at.storage, at.key as VPath));
             });
+            const start = mounts.locate(home);
+            yield* makeDirectories(start.storage, start.key as VPath);
           }
           return view(new Access(services, user, principal, mounts, observer), home);
         }),

@@ -20,7 +20,8 @@ const usersOf = (...names: ReadonlyArray<string>) =>
   Layer.succeed(
     Users,
     {
-      find: (username: string) =>
+      usage: () => Effect.succeed(undefined),
+      effective: (username: string) =>
         Effect.succeed(names.includes(username) ? makeUser({ username }) : undefined),
       setUsage: () => Effect.void,
       list: ({ offset }: { offset: number }) =>
