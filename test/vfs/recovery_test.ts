@@ -130,7 +130,10 @@ live(
       const layer = Layer.mergeAll(
         Layer.succeed(Quota, quota),
         Layer.succeed(Journal, journal.service),
-        Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+        Layer.succeed(Storages, {
+          forUser: () => Effect.succeed(storage),
+          forFolder: () => Effect.dieMessage("no folders here"),
+        }),
       );
       assert.deepEqual(yield* Effect.provide(recount(user), layer), { bytes: 8, files: 2 });
       assert.deepEqual(stored.get("alice"), { bytes: 8, files: 2 });
@@ -184,7 +187,10 @@ live("reaper() sweeps at the start and again after its interval", () =>
     };
     const layer = Layer.merge(
       usersOf("alice"),
-      Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+      Layer.succeed(Storages, {
+        forUser: () => Effect.succeed(storage),
+        forFolder: () => Effect.dieMessage("no folders here"),
+      }),
     );
     const fiber = yield* Effect.fork(Effect.provide(reaper("1 hour"), layer));
     yield* TestClock.adjust("1 minute");

@@ -30,7 +30,10 @@ const world = Effect.gen(function* () {
       } as unknown as typeof Users.Service,
     ),
     Layer.succeed(Journal, journal.service),
-    Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+    Layer.succeed(Storages, {
+      forUser: () => Effect.succeed(storage),
+      forFolder: () => Effect.dieMessage("no folders here"),
+    }),
   );
   const left = (
     intent: Omit<Intent, "username">,
