@@ -37,6 +37,7 @@ const crashed = Effect.gen(function* () {
     usersOf("alice"),
     Layer.succeed(Journal, journal.service),
     Layer.succeed(Storages, {
+      forFolder: () => Effect.dieMessage("no folders here"),
       forUser: () => Effect.succeed(local({ root, fsync: false })),
     }),
   );
