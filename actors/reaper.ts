@@ -23,7 +23,11 @@ export const sweepHomes: Effect.Effect<number, CatalogError, Users | Storages> =
     let removed = 0;
     for (let offset = 0;; offset += page) {
       const some = yield* users.list({ limit: page, offset });
-      for (const user of some) removed += yield* sweepHome(user, seen);
+      for (const { username } of some) {
+        // Whoever refers to what is gone cannot log in either.
+        const user = yield* Effect.orElseSucceed(users.effective(username), () => undefined);
+        if (user) removed += yield* sweepHome(user, seen);
+      }
       if (some.length < page) break;
       yield* Effect.sleep(rest);
     }
@@ -40,7 +44,7 @@ export const sweepAfter = (
     const users = yield* Users;
     const seen = new Set<string>();
     for (const username of usernames) {
-      const user = yield* users.find(username);
+      const user = yield* users.effective(username);
       if (user) yield* sweepHome(user, seen, "ours");
     }
   });
@@ -53,10 +57,16 @@ const sweepHome = (
   Effect.scoped(Effect.gen(function* () {
     // Sweeping must not make homes: whoever has never logged in has nothing to sweep.
     const filters = { ...user.filters, disable_fs_checks: true };
-    const storage = yield* (yield* Storages).forUser({ ...user, filters });
-    if (seen.has(storage.identity)) return 0;
-    seen.add(storage.identity);
-    return yield* storage.sweep(whose);
+    const storages = yield* Storages;
+    const as = { ...user, filters };
+    let swept = 0;
+    for (const mount of [undefined, ...user.virtual_folders]) {
+      const storage = yield* mount ? storages.forFolder(as, mount) : storages.forUser(as);
+      if (seen.has(storage.identity)) continue;
+      seen.add(storage.identity);
+      swept += yield* storage.sweep(whose);
+    }
+    return swept;
   })).pipe(
     Effect.catchAll((error) =>
       Effect.as(

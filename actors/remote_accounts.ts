@@ -20,6 +20,8 @@ export const accountHandlers: Effect.Effect<
     const secondFactor = yield* SecondFactor;
     return {
       "users.find": users.find,
+      "users.effective": users.effective,
+      "users.usage": users.usage,
       "users.list": users.list,
       "users.setPasswordHash": users.setPasswordHash,
       "users.touchLastLogin": users.touchLastLogin,
@@ -44,6 +46,8 @@ const users = Layer.effect(
   Effect.map(Hub, (hub) =>
     Users.of({
       find: (name) => hub.call("users.find", name),
+      effective: (name) => hub.call("users.effective", name),
+      usage: (name) => hub.call("users.usage", name),
       list: (page) => hub.call("users.list", page),
       add: notHere("users.add"),
       update: notHere("users.update"),

@@ -74,6 +74,8 @@ export class ConfigError extends Data.TaggedError("ConfigError")<{
 export type CatalogReason =
   | "NotFound"
   | "Duplicate"
+  /** Something still refers to it. */
+  | "InUse"
   | "Invalid"
   | "Busy"
   | "Corrupt"

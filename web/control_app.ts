@@ -78,7 +78,7 @@ export const controlApp = (
         c,
         Effect.gen(function* () {
           const name = c.req.param("name");
-          const user = yield* users.find(name);
+          const user = yield* users.effective(name);
           if (!user) return yield* Effect.fail(noSuch(`no user ${name}`));
           return yield* controls.scan(user);
         }),

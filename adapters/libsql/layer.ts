@@ -7,9 +7,17 @@ import { journalLayer } from "../../actors/journal.ts";
 import { hubSink } from "../../actors/journal_sink.ts";
 import { writerLayer } from "../../actors/writer.ts";
 import { adminsLayer } from "../../src/catalog/admins.ts";
-import { type Admins, Catalog, type Users } from "../../src/catalog/catalog.ts";
+import {
+  type Admins,
+  Catalog,
+  type Folders,
+  type Groups,
+  type Users,
+} from "../../src/catalog/catalog.ts";
 import { attempt, Database, whenFree, type Writer } from "../../src/catalog/database.ts";
 import { schemaVersion } from "../../src/catalog/migrate.ts";
+import { foldersLayer } from "../../src/catalog/folders.ts";
+import { groupsLayer } from "../../src/catalog/groups.ts";
 import { usersLayer } from "../../src/catalog/users.ts";
 import { Config, type Settings } from "../../src/config/config.ts";
 import { CatalogError } from "../../src/errors.ts";
@@ -58,14 +66,24 @@ const catalogLayer: Layer.Layer<Catalog, never, Database | Config> = Layer.effec
  * Busy or Unavailable. Closing the scope writes what the journal still holds.
  */
 export const libsqlLayer: Layer.Layer<
-  Catalog | Users | Admins | Journal | JournalSink | EventStore | Writer | Database,
+  | Catalog
+  | Users
+  | Admins
+  | Folders
+  | Groups
+  | Journal
+  | JournalSink
+  | EventStore
+  | Writer
+  | Database,
   CatalogError,
   Config | Passwords | IntentLog
-> = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, journalLayer).pipe(
-  Layer.provideMerge(hubSink),
-  Layer.provideMerge(writerLayer),
-  Layer.provideMerge(databaseLayer),
-);
+> = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, foldersLayer, groupsLayer, journalLayer)
+  .pipe(
+    Layer.provideMerge(hubSink),
+    Layer.provideMerge(writerLayer),
+    Layer.provideMerge(databaseLayer),
+  );
 
 /** Tells this machine's prepared operations from those of others on the same server. */
 const nodeName = (config: Settings): Effect.Effect<string, CatalogError> =>

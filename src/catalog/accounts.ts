@@ -5,11 +5,14 @@ import { insertEvents } from "../events/store.ts";
 import type { Executor } from "./catalog.ts";
 import type { Db } from "./database.ts";
 
+/** What the catalog keeps by name. */
+export type ObjectType = "user" | "admin" | "folder" | "group";
+
 /** Records who changed which account, inside the change's own transaction (SECURITY section 5). */
 export const recordChange = (
   trx: Db,
   action: "add" | "update" | "delete",
-  object: { readonly type: "user" | "admin"; readonly name: string },
+  object: { readonly type: ObjectType; readonly name: string },
   by: Executor,
   at: number,
 ): Effect.Effect<void, CatalogError> => {
@@ -24,7 +27,7 @@ export const recordChange = (
   return insertEvents(trx, [{ event, at }]);
 };
 
-export const noSuch = (op: string, type: "user" | "admin", name: string): CatalogError =>
+export const noSuch = (op: string, type: ObjectType, name: string): CatalogError =>
   new CatalogError({
     reason: "NotFound",
     op,
@@ -32,19 +35,21 @@ export const noSuch = (op: string, type: "user" | "admin", name: string): Catalo
   });
 
 /** Names the account in what the database calls a broken unique index. */
-export const nameDuplicate = (type: "user" | "admin", name: string) => (error: CatalogError) =>
+export const nameDuplicate = (type: ObjectType, name: string) => (error: CatalogError) =>
   error.reason === "Duplicate"
     ? new CatalogError({
       reason: "Duplicate",
       op: error.op,
-      detail: `username: ${type} ${JSON.stringify(name)} exists already`,
+      detail: `${type === "user" || type === "admin" ? "username" : "name"}: ${type} ${
+        JSON.stringify(name)
+      } exists already`,
     })
     : error;
 
 /** Reads a stored account; what does not read as one is damage, not an absent account. */
 export const readStored = <A, I>(
   schema: S.Schema<A, I>,
-  type: "user" | "admin",
+  type: ObjectType,
   row: { readonly username: string; readonly settings: string },
   columns: Readonly<Record<string, unknown>>,
 ): Effect.Effect<A, CatalogError> =>

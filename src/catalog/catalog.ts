@@ -1,6 +1,8 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
 import type { Admin, AdminInput } from "../model/admin.ts";
+import type { FolderInput } from "../model/folder.ts";
+import type { GroupInput } from "../model/group.ts";
 import type { TotpConfig, User, UserInput } from "../model/user.ts";
 
 /** Who made a change, for the provider event that is written in the same transaction. */
@@ -21,6 +23,8 @@ export const isLoginStale = ({ last_login }: Pick<User, "last_login">, now: numb
 export class Users extends Context.Tag("sluice/Users")<Users, {
   /** Undefined when there is no such user. */
   readonly find: (username: string) => Effect.Effect<User | undefined, CatalogError>;
+  /** The user as sessions see him: groups merged, folders found (model/effective.ts). */
+  readonly effective: (username: string) => Effect.Effect<User | undefined, CatalogError>;
   readonly list: (page: {
     readonly limit: number;
     readonly offset: number;
@@ -58,12 +62,43 @@ export class Users extends Context.Tag("sluice/Users")<Users, {
     username: string,
     config: TotpConfig | undefined,
   ) => Effect.Effect<void, CatalogError>;
-  /** Replaces the disk usage counters after a scan. */
+  /** The stored usage of a user, or of the folder that `/name` names. */
+  readonly usage: (account: string) => Effect.Effect<AccountRow | undefined, CatalogError>;
+  /** Replaces the disk usage counters after a scan; those of a folder for `/name`. */
   readonly setUsage: (
     username: string,
     usage: { readonly bytes: number; readonly files: number },
   ) => Effect.Effect<void, CatalogError>;
 }>() {}
+
+/** Who keeps a quota account: a user, or a folder under `/name`, which no user can be called. */
+export type AccountRow = Pick<User, "id" | "username" | "used_quota_size" | "used_quota_files">;
+
+/** A page of a list by name. */
+export interface Page {
+  readonly limit: number;
+  readonly offset: number;
+  readonly order?: "ASC" | "DESC";
+}
+
+/** What both kinds of objects with members offer. Errors as those of {@linkcode Users}. */
+interface Named<A, I> {
+  /** With who refers to it. */
+  readonly find: (name: string) => Effect.Effect<A | undefined, CatalogError>;
+  readonly list: (page: Page) => Effect.Effect<ReadonlyArray<A>, CatalogError>;
+  readonly add: (input: I, by: Executor) => Effect.Effect<A, CatalogError>;
+  /** Full replace; counters and `created_at` are kept. */
+  readonly update: (name: string, input: I, by: Executor) => Effect.Effect<A, CatalogError>;
+  /** Fails with InUse while anything refers to it (BEHAVIOUR GRP-11, DIS-14). */
+  readonly remove: (name: string, by: Executor) => Effect.Effect<void, CatalogError>;
+}
+
+/** Folders that users and groups mount. */
+export class Folders
+  extends Context.Tag("sluice/Folders")<Folders, Named<FolderInput, FolderInput>>() {}
+
+/** Settings that users share. */
+export class Groups extends Context.Tag("sluice/Groups")<Groups, Named<GroupInput, GroupInput>>() {}
 
 /** Accounts of operators. */
 export class Admins extends Context.Tag("sluice/Admins")<Admins, {

@@ -46,6 +46,23 @@ export interface AdminsTable {
   settings: string;
 }
 
+export interface FoldersTable {
+  id: Generated<Int>;
+  name: string;
+  used_quota_size: Int;
+  used_quota_files: Int;
+  last_quota_update: Int;
+  settings: string;
+}
+
+export interface GroupsTable {
+  id: Generated<Int>;
+  name: string;
+  created_at: Int;
+  updated_at: Int;
+  settings: string;
+}
+
 export interface EventsTable {
   id: Generated<Int>;
   timestamp: Int;
@@ -79,6 +96,8 @@ export interface Tables {
   schema_version: SchemaVersionTable;
   users: UsersTable;
   admins: AdminsTable;
+  folders: FoldersTable;
+  groups: GroupsTable;
   events: EventsTable;
   intents: IntentsTable;
 }

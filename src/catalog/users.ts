@@ -9,8 +9,10 @@ import { checkUser } from "../model/check_user.ts";
 import { canonicalName } from "../model/names.ts";
 import type { UserInput } from "../model/user.ts";
 import { nameDuplicate, noSuch, recordChange, withFactors } from "./accounts.ts";
-import { isLoginStale, Users } from "./catalog.ts";
+import { type AccountRow, isLoginStale, Users } from "./catalog.ts";
+import { effectiveOf } from "./effective.ts";
 import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
+import { missing, selectFolders } from "./named_rows.ts";
 import { exact } from "./rows.ts";
 import { fromRow, toColumns, userReader } from "./user_rows.ts";
 
@@ -46,6 +48,17 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
           () => noSuch(op, "user", username),
         );
 
+      /** Groups and folders that a user names have to be there. */
+      const referencesThere = (db: Db, op: string, user: UserInput) =>
+        Effect.gen(function* () {
+          const names = (list: ReadonlyArray<{ readonly name: string }>) => list.map((o) => o.name);
+          const problems = [
+            ...yield* missing(db, "groups", "groups", names(user.groups)),
+            ...yield* missing(db, "folders", "virtual_folders", names(user.virtual_folders)),
+          ];
+          if (problems.length > 0) return yield* invalid(op, problems);
+        });
+
       /** Checks everything at once, then spends the time of hashing. */
       const prepare = (op: string, input: UserInput) =>
         Effect.gen(function* () {
@@ -66,6 +79,26 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
       return Users.of({
         find: Effect.fn("Users.find")((username) => whenFree(find(read, username))),
 
+        effective: Effect.fn("Users.effective")((username) =>
+          whenFree(
+            Effect.flatMap(
+              find(read, username),
+              (user) => user ? effectiveOf(read, user) : Effect.succeed(undefined),
+            ),
+          )
+        ),
+
+        usage: Effect.fn("Users.usage")((account) =>
+          whenFree<AccountRow | undefined>(
+            account.startsWith("/")
+              ? Effect.map(
+                selectFolders(read, [account.slice(1)]),
+                ([folder]) => folder && { ...folder, username: account },
+              )
+              : find(read, account),
+          )
+        ),
+
         list: Effect.fn("Users.list")(function* ({ limit, offset, order }) {
           const rows = yield* whenFree(
             attempt("list users", () =>
@@ -81,6 +114,7 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
           const filters = withFactors(user.filters, undefined);
           const added = yield* transact("add user", (trx) =>
             Effect.gen(function* () {
+              yield* referencesThere(trx, "add user", user);
               const now = yield* Clock.currentTimeMillis;
               yield* attempt("add user", () =>
                 trx.insertInto("users").values({
@@ -112,6 +146,7 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
             Effect.gen(function* () {
               const now = yield* Clock.currentTimeMillis;
               const stored = yield* require(trx, "update user", username);
+              yield* referencesThere(trx, "update user", user);
               const filters = withFactors(user.filters, stored.filters);
               const { username: _, ...columns } = toColumns({ ...user, filters });
               yield* attempt("update user", () =>
@@ -220,15 +255,23 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
 
         setUsage: Effect.fn("Users.setUsage")(function* (username, usage) {
           const now = yield* Clock.currentTimeMillis;
+          const columns = {
+            used_quota_size: sql<number>`max(0, ${usage.bytes})`,
+            used_quota_files: sql<number>`max(0, ${usage.files})`,
+            last_quota_update: now,
+          };
           const result = yield* transact(
             "set usage",
             (trx) =>
-              attempt("set usage", () =>
-                trx.updateTable("users").set({
-                  used_quota_size: sql`max(0, ${usage.bytes})`,
-                  used_quota_files: sql`max(0, ${usage.files})`,
-                  last_quota_update: now,
-                }).where("username", "=", nameOf(username)).executeTakeFirst()),
+              attempt(
+                "set usage",
+                () =>
+                  username.startsWith("/")
+                    ? trx.updateTable("folders").set(columns)
+                      .where("name", "=", username.slice(1)).executeTakeFirst()
+                    : trx.updateTable("users").set(columns)
+                      .where("username", "=", nameOf(username)).executeTakeFirst(),
+              ),
           );
           if (result.numUpdatedRows === 0n) return yield* noSuch("set usage", "user", username);
         }),

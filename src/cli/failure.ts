@@ -19,6 +19,7 @@ export const failed = (message: string) => new Refusal({ exit: exits.failed, mes
 const catalogExits: Readonly<Record<string, ExitCode>> = {
   NotFound: exits.notFound,
   Duplicate: exits.refused,
+  InUse: exits.refused,
   Invalid: exits.usage,
 };
 

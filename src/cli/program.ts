@@ -4,6 +4,8 @@ import { adminCommands } from "./admins.ts";
 import { configCommands } from "./configuration.ts";
 import { doctorCommand } from "./doctor.ts";
 import { eventCommands } from "./events.ts";
+import { groupCommands } from "./groups.ts";
+import { folderCommands } from "./folders.ts";
 import { exits } from "./failure.ts";
 import { maintenanceCommands } from "./maintenance.ts";
 import { portableCommand } from "./portable.ts";
@@ -34,6 +36,8 @@ Examples:
   portableCommand(root);
   maintenanceCommands(root);
   userCommands(root);
+  groupCommands(root);
+  folderCommands(root);
   adminCommands(root);
   sessionCommands(root);
   eventCommands(root);

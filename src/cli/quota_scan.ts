@@ -18,7 +18,7 @@ export const scanUsage = (env: Env, name: string) =>
     yield* prepareDataDir(settings.data_dir);
     return yield* Effect.gen(function* () {
       const users = yield* Users;
-      const user = (yield* users.find(name)) ??
+      const user = (yield* users.effective(name)) ??
         (yield* notFound(`no user ${JSON.stringify(name)}`));
       return yield* recount(user);
     }).pipe(Effect.provide(filesLayer(settings)));

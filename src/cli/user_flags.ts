@@ -4,6 +4,7 @@ import { Effect, Either, ParseResult, Schema as S } from "effect";
 import { LoginMethod, type User, UserInput } from "../model/user.ts";
 import { orUsage } from "./command.ts";
 import { type Refusal, usage } from "./failure.ts";
+import { parseMemberships, parseMounts } from "./mount_values.ts";
 import { type PasswordFlags, passwordFlags, readPassword } from "./password_input.ts";
 import { parseCount, parsePermissions, parseSize, parseTime } from "./values.ts";
 
@@ -26,6 +27,8 @@ export interface UserFlags extends PasswordFlags {
   readonly gid?: string;
   readonly email?: string;
   readonly description?: string;
+  readonly folder?: ReadonlyArray<string>;
+  readonly group?: ReadonlyArray<string>;
   readonly jsonInput?: string;
 }
 
@@ -51,6 +54,8 @@ export const userFlags = (command: Command): Command =>
     .option("--gid <n>", "group of new files, when run as root")
     .option("--email <address>", "mail address")
     .option("--description <text>", "free text")
+    .option("--folder <path=name>", "mounts, /path=NAME[/subpath][:size[:files]] or :user", many)
+    .option("--group <name>", "NAME[:primary|secondary|membership] (repeatable)", many)
     .option("--json-input <file>", "a whole user object (API v2) from a file, or - for stdin");
 
 /** What a stored user looks like as input: a full replace that keeps the password. */
@@ -104,6 +109,8 @@ export const applyFlags = (
       max_sessions: yield* count("--max-sessions", flags.maxSessions, base.max_sessions),
       uid: yield* count("--uid", flags.uid, base.uid),
       gid: yield* count("--gid", flags.gid, base.gid),
+      ...(flags.folder && { virtual_folders: yield* orUsage(parseMounts(flags.folder)) }),
+      ...(flags.group && { groups: yield* orUsage(parseMemberships(flags.group)) }),
       status: yield* readStatus(flags.status, base.status),
       expiration_date: flags.expires === undefined
         ? base.expiration_date

@@ -21,6 +21,8 @@ export interface Intent {
   readonly key: string;
   readonly from?: string;
   readonly staged?: string;
+  /** The folder that the keys are in; absent for the home. */
+  readonly folder?: { readonly name: string; readonly subpath: string };
   /** What the content beside the intent belongs to, if it has one. */
   readonly redo?: Redo;
 }

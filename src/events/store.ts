@@ -57,6 +57,8 @@ const moveUsage = `update users set
   used_quota_size = max(-${most}, min(${most}, used_quota_size + ?)),
   used_quota_files = max(-${most}, min(${most}, used_quota_files + ?)),
   last_quota_update = ? where username = ?`;
+const moveFolderUsage = moveUsage.replace("update users", "update folders")
+  .replace("where username", "where name");
 
 /**
  * Moves a user's disk usage inside the caller's transaction. Threads bring their
@@ -71,7 +73,12 @@ export const applyUsage = (
 ): Effect.Effect<void, CatalogError> =>
   Effect.asVoid(
     attempt("journal", () =>
-      trx.executeQuery(CompiledQuery.raw(moveUsage, [bytes, files, at, username]))),
+      trx.executeQuery(
+        // A folder's account is `/name`, which no user can be called.
+        username.startsWith("/")
+          ? CompiledQuery.raw(moveFolderUsage, [bytes, files, at, username.slice(1)])
+          : CompiledQuery.raw(moveUsage, [bytes, files, at, username]),
+      )),
   );
 
 /** Those of `intents` that an event has settled. */

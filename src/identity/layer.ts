@@ -40,7 +40,7 @@ export const sharedLayer: Layer.Layer<
         makeLogin({ ...services, peer: { ip: canonicalAddress(ip), sessionId } }),
       stillAllowed: (username) =>
         Effect.gen(function* () {
-          const user = yield* users.find(username);
+          const user = yield* users.effective(username);
           const now = yield* Clock.currentTimeMillis;
           return user !== undefined && accountRefusal(user, now) === undefined;
         }),

@@ -61,7 +61,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       return name;
     };
     const lookup = (name: string | undefined): Effect.Effect<User | undefined, CatalogError> =>
-      name === undefined ? Effect.succeed(undefined) : users.find(name);
+      name === undefined ? Effect.succeed(undefined) : users.effective(name);
 
     /** The one place that lets somebody in. */
     const admit = (proven: Extract<Verdict, { _tag: "Proven" }>) =>

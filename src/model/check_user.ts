@@ -4,6 +4,7 @@ import type { Settings } from "../config/config.ts";
 import { parsePublicKeyLine } from "../identity/ssh_key.ts";
 import { checkFilters } from "./check_filters.ts";
 import { checkEmail, checkName, checkSize, cleanPath } from "./check_fields.ts";
+import { checkMounts } from "./check_mounts.ts";
 import { canonicalName } from "./names.ts";
 import { Problems } from "./problems.ts";
 import type { Permission, UserInput } from "./user.ts";
@@ -38,14 +39,7 @@ export const checkUser = (
     public_keys: input.public_keys.map((line) => line.trim()),
     home_dir: checkHome(problems, input.home_dir, username, config),
     permissions: checkPermissions(problems, input.permissions),
-    virtual_folders: input.virtual_folders.map((folder, i) => ({
-      ...folder,
-      virtual_path: cleanPath(
-        problems,
-        `virtual_folders[${i}].virtual_path`,
-        folder.virtual_path,
-      ),
-    })),
+    virtual_folders: checkMounts(problems, input.virtual_folders, rules),
     filters: checkFilters(problems, input.filters),
     // The other members may hold secrets that nothing would ever use.
     filesystem: { provider: input.filesystem.provider, ...(osconfig && { osconfig }) },
@@ -99,26 +93,4 @@ const checkMemberships = (problems: Problems, input: UserInput, rules: number): 
   if (input.groups.filter((group) => group.type === 1).length > 1) {
     problems.add("groups", "only one may be the primary group (type 1)");
   }
-  const mounts = new Set<string>();
-  const sources = new Set<string>();
-  input.virtual_folders.forEach((folder, i) => {
-    const field = `virtual_folders[${i}]`;
-    checkName(problems, `${field}.name`, folder.name, rules);
-    const path = folder.virtual_path.replace(/(?<=.)\/+$/, "");
-    if (mounts.has(path)) problems.add(`${field}.virtual_path`, "is mounted twice");
-    mounts.add(path);
-    const source = JSON.stringify([folder.name, folder.subpath]);
-    if (sources.has(source)) problems.add(field, "the same folder and subpath is there twice");
-    sources.add(source);
-    if ((folder.quota_size === -1) !== (folder.quota_files === -1)) {
-      problems.add(`${field}.quota_size`, "and quota_files must both be -1, or neither");
-    }
-    if (folder.subpath !== "" && !isCanonical(folder.subpath)) {
-      problems.add(`${field}.subpath`, "must be a relative path without `.` or `..`, to 191 bytes");
-    }
-  });
 };
-
-const isCanonical = (path: string): boolean =>
-  path.length <= 191 && !path.includes("\\") && !path.includes("\0") &&
-  path.replace(/^\//, "").split("/").every((part) => part !== "" && part !== "." && part !== "..");

@@ -162,7 +162,18 @@ export const VirtualFolderMapping = S.Struct({
   quota_size: opt(S.Number.pipe(S.int(), S.greaterThanOrEqualTo(-1)), 0),
   quota_files: opt(S.Number.pipe(S.int(), S.greaterThanOrEqualTo(-1)), 0),
   subpath: text,
+  // Members of the folder itself: taken and not stored; an effective user has them.
+  id: S.optional(Size),
+  mapped_path: S.optional(S.String),
+  description: S.optional(S.String),
+  used_quota_size: S.optional(Size),
+  used_quota_files: S.optional(Size),
+  last_quota_update: S.optional(Size),
+  users: S.optional(S.NullOr(S.Array(S.String))),
+  groups: S.optional(S.NullOr(S.Array(S.String))),
+  filesystem: S.optional(Filesystem),
 });
+export type VirtualFolderMapping = typeof VirtualFolderMapping.Type;
 
 export const GroupMapping = S.Struct({ name: S.String, type: S.Literal(1, 2, 3) });
 

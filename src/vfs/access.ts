@@ -19,7 +19,7 @@ import {
   permissionsOf,
   type Rule,
 } from "./policy.ts";
-import type { Quota, Usage } from "./quota.ts";
+import type { Payer, Quota, Usage } from "./quota.ts";
 import type { Elsewhere, Uploads } from "./uploads.ts";
 import type { TransferObserver } from "./vfs.ts";
 
@@ -119,6 +119,11 @@ export class Access {
     return this.permissions.anyBelow(path) || this.patterns.anyBelow(path);
   }
 
+  /** Whose quota the files of a place count in. */
+  payer({ mount }: Spot): Payer {
+    return mount.payer ?? this.user;
+  }
+
   at(path: VPath): Spot {
     return this.mounts.locate(path);
   }
@@ -182,17 +187,20 @@ export class Access {
     expected: Usage,
     change: Effect.Effect<A, FsError>,
     outcome: (done: A) => Outcome,
-    settle: (usage: Usage) => Effect.Effect<Usage> = (usage) =>
-      this.services.quota.adjust(this.user, usage),
+    adjust?: (usage: Usage) => Effect.Effect<Usage>,
     content?: Uint8Array,
   ): Effect.Effect<A, FsError> {
     const { journal, quota } = this.services;
-    const { username } = this.user;
+    // What is changed, and so counted, is the target where there is one.
+    const spot = this.at((event.virtual_target_path ?? event.virtual_path ?? "/") as VPath);
+    const payer = this.payer(spot);
+    const { username } = payer;
+    const settle = adjust ?? ((usage: Usage) => quota.adjust(payer, usage));
     const started = Date.now();
     const unable = (cause: unknown) =>
       this.unprepared(event.action, event.virtual_path ?? "", cause);
     const run = Effect.matchEffect(
-      journal.prepare(event, { ...intent, username }, { username, ...expected }, content),
+      journal.prepare(event, this.intent(intent, spot), { username, ...expected }, content),
       {
         onFailure: (cause) => Effect.fail(unable(cause)),
         onSuccess: (prepared) =>
@@ -214,7 +222,12 @@ export class Access {
           }),
       },
     );
-    return Effect.uninterruptible(quota.during(this.user, run));
+    return Effect.uninterruptible(quota.during(payer, run));
+  }
+
+  /** An intent with where its keys are. */
+  intent(intent: Omit<Intent, "username">, { mount: { folder } }: Spot): Intent {
+    return { ...intent, username: this.user.username, ...(folder && { folder }) };
   }
 
   /** What an operation fails with that the journal could not note. */

@@ -76,7 +76,7 @@ const truncate = (access: Access, path: VPath, size: number): Effect.Effect<void
       if (entry.kind === "dir") return yield* access.fail("IsDirectory", "truncate", path);
       const bytes = size - entry.size;
       const lease = yield* Effect.acquireRelease(
-        bytes > 0 ? quota.reserve(access.user, path, entry.size) : Effect.succeed(undefined),
+        bytes > 0 ? quota.reserve(access.payer(spot), path, entry.size) : Effect.succeed(undefined),
         (taken) => Effect.sync(() => taken?.release()),
       );
       if (lease && !lease.grow(size)) {
@@ -89,7 +89,7 @@ const truncate = (access: Access, path: VPath, size: number): Effect.Effect<void
         spot.storage.setAttributes(spot.key, { size }, { follow: true }),
         () => ({ usage: { bytes, files: 0 } }),
         (usage) =>
-          lease ? Effect.sync(() => lease.settle(usage)) : quota.adjust(access.user, usage),
+          lease ? Effect.sync(() => lease.settle(usage)) : quota.adjust(access.payer(spot), usage),
       );
     })),
   );

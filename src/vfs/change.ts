@@ -15,7 +15,9 @@ export const mkdir = (
 ): Effect.Effect<void, FsError> => {
   const event = access.event("mkdir", path);
   return Effect.gen(function* () {
-    if (access.mounts.isMount(path)) return yield* access.fail("AlreadyExists", "mkdir", path);
+    if (access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
+      return yield* access.fail("AlreadyExists", "mkdir", path);
+    }
     yield* access.check("mkdir", path);
     const { storage, key } = access.at(path);
     // A mode in MKDIR is a chmod by another name.
@@ -104,6 +106,9 @@ export const symlink = (
   link: VPath,
 ): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {
+    if (access.mounts.isMount(link) || access.mounts.anyBelow(link)) {
+      return yield* access.fail("Denied", "symlink", link);
+    }
     const { storage, key, mount } = access.at(link);
     yield* linksAllowed(access, link, storage.can.symlinks);
     const target = yield* parseClientPath(rawTarget, parent(link), "symlink");
@@ -138,7 +143,7 @@ export const hardLink = (
           return yield* access.fail("AlreadyExists", "link", to);
         }
         const lease = yield* Effect.acquireRelease(
-          access.services.quota.reserve(access.user, to, undefined),
+          access.services.quota.reserve(access.payer(target), to, undefined),
           (taken) => Effect.sync(() => taken.release()),
         );
         if (!lease.grow(entry.size)) {

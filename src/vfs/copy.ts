@@ -28,6 +28,9 @@ export const copy = (
     yield* Effect.tapError(access.check("copy", from), refused);
     const { storage, key } = access.at(from);
     const source = yield* storage.lstat(key);
+    if (access.mounts.anyBelow(from)) {
+      return yield* access.fail("Unsupported", "copy", from, "another folder is mounted inside");
+    }
     const there = yield* entryIfAny(access, wanted, true);
     const to = there?.kind === "dir" || options.intoSlash ? child(wanted, basename(from)) : wanted;
     if (from === "/" || nested(from, to)) {
@@ -75,7 +78,8 @@ const merge = (access: Access, dir: VPath): Effect.Effect<void, FsError> =>
     yield* mkdir(access, dir);
   });
 
-const copyFile = (access: Access, from: VPath, to: VPath): Effect.Effect<void, FsError> => {
+/** Copies one file, published whole or not at all. */
+export const copyFile = (access: Access, from: VPath, to: VPath): Effect.Effect<void, FsError> => {
   const { quota, uploads } = access.services;
   const event = access.event("copy", from, { virtual_target_path: to });
   const target = access.at(to);
@@ -87,7 +91,7 @@ const copyFile = (access: Access, from: VPath, to: VPath): Effect.Effect<void, F
     const source = access.at(from);
     const reader = yield* source.storage.reader(source.key);
     const lease = yield* Effect.acquireRelease(
-      quota.reserve(access.user, to, existing?.size),
+      quota.reserve(access.payer(target), to, existing?.size),
       (taken) => Effect.sync(() => taken.release()),
     );
     const writer = yield* target.storage.writer(target.key, { mode: "replace" });

@@ -3,10 +3,10 @@ import { Users } from "../catalog/catalog.ts";
 import { Config } from "../config/config.ts";
 import { Journal } from "../events/journal.ts";
 import type { Principal } from "../model/session.ts";
-import type { User } from "../model/user.ts";
+import type { User, VirtualFolderMapping } from "../model/user.ts";
 import { Storages } from "../storage/storages.ts";
 import type { Storage } from "../storage/storage.ts";
-import { lineage, parseClientPath, root, type VPath } from "../vpath.ts";
+import { lineage, parent, parseClientPath, root, type VPath } from "../vpath.ts";
 import { Access, type Services } from "./access.ts";
 import { setAttributes } from "./attributes.ts";
 import { hardLink, mkdir, remove, rmdir, symlink } from "./change.ts";
@@ -15,7 +15,7 @@ import { copy } from "./copy.ts";
 import { LatePaths } from "./late_paths.ts";
 import { PathLocks } from "./locks.ts";
 import { available, list, readlink, realpath, stat, statNow } from "./look.ts";
-import { Mounts } from "./mounts.ts";
+import { type Mount, Mounts } from "./mounts.ts";
 import { open, openFile, openNow } from "./open.ts";
 import { Participant } from "../participant.ts";
 import { Quota } from "./quota.ts";
@@ -50,8 +50,20 @@ export const sharedVfsFactory: Layer.Layer<
           const storage = yield* storages.forUser(user);
           const start = user.filters.start_directory;
           const home = start === "" ? root : yield* parseClientPath(start, root, "login");
-          if (!user.filters.disable_fs_checks) yield* makeDirectories(storage, home);
-          const mounts = new Mounts([{ path: root, storage }]);
+          const folders = yield* Effect.forEach(
+            user.virtual_folders,
+            (mount) => openMount(storages, user, mount),
+          );
+          const mounts = new Mounts([{ path: root, storage }, ...folders]);
+          if (!user.filters.disable_fs_checks) {
+            // Missing parents of mounts are made; those that cannot be are listed all the same (VF-10).
+            yield* Effect.forEach(folders, ({ path }) => {
+              const at = mounts.locate(parent(path));
+              return Effect.ignore(makeDirectories(at.storage, at.key as VPath));
+            });
+            const start = mounts.locate(home);
+            yield* makeDirectories(start.storage, start.key as VPath);
+          }
           return view(new Access(services, user, principal, mounts, observer), home);
         }),
     });
@@ -63,6 +75,26 @@ export const vfsFactory = sharedVfsFactory.pipe(
   Layer.provide(Layer.merge(LiveUploads.layer, Elsewhere.nowhere)),
   Layer.provide(Participant.alone),
 );
+
+/** One mount of a folder, with the account that its files count in (BEHAVIOUR VF-07). */
+const openMount = (
+  storages: typeof Storages.Service,
+  user: User,
+  mount: VirtualFolderMapping,
+) =>
+  Effect.map(storages.forFolder(user, mount), (storage): Mount => ({
+    path: mount.virtual_path as VPath,
+    storage,
+    folder: { name: mount.name, subpath: mount.subpath },
+    payer: mount.quota_size === -1 ? undefined : {
+      id: mount.id ?? 0,
+      username: `/${mount.name}`,
+      used_quota_size: mount.used_quota_size ?? 0,
+      used_quota_files: mount.used_quota_files ?? 0,
+      quota_size: mount.quota_size,
+      quota_files: mount.quota_files,
+    },
+  }));
 
 /** The start directory is made at login (BEHAVIOUR USER-32, AUTH-19). */
 const makeDirectories = (storage: Storage, home: VPath) =>

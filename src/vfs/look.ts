@@ -1,7 +1,7 @@
 import { Effect, Stream } from "effect";
 import { FsError } from "../errors.ts";
 import type { Entry } from "../model/entry.ts";
-import { child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
+import { basename, child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
 import type { AtOnce, Storage } from "../storage/storage.ts";
 import type { Access } from "./access.ts";
 import type { Spot } from "./mounts.ts";
@@ -58,7 +58,10 @@ export const entryAt = (
   };
   const here = (stored: Entry | undefined): Effect.Effect<Entry, FsError> => {
     const entry = uploads.overlay(storage.identity, key, stored);
-    return entry ? Effect.succeed(entry) : access.fail("NotFound", "stat", path);
+    if (entry) return Effect.succeed(entry);
+    return access.mounts.anyBelow(path)
+      ? Effect.succeed(between(path))
+      : access.fail("NotFound", "stat", path);
   };
   return Effect.flatMap(stored(storage, key, follow), show);
 };
@@ -116,13 +119,45 @@ const nobody = Effect.succeed(undefined);
 
 export const list = (access: Access, path: VPath): Stream.Stream<Entry, FsError> => {
   const { storage, key } = access.at(path);
-  const all = storage.list(key);
+  const all = withMounts(access, path, storage.list(key));
   // Nearly every directory: no pattern judges its names, so none is looked at.
   const shown = access.patterns.anyBelow(path)
     ? Stream.filter(all, ({ name }) => access.patterns.verdict(child(path, name)) !== "hide")
     : all;
   return Stream.unwrap(Effect.as(access.check("list", path), shown));
 };
+
+/** A listing with the mount points in it; a stored name under one does not show (BEHAVIOUR VF-10). */
+const withMounts = (
+  access: Access,
+  path: VPath,
+  stored: Stream.Stream<Entry, FsError>,
+): Stream.Stream<Entry, FsError> => {
+  const names = access.mounts.namesIn(path);
+  if (names.length === 0) return stored;
+  const covered = new Set(names);
+  // A directory that only mounts make need not be on any storage.
+  const kept = Stream.catchAll(
+    Stream.filter(stored, ({ name }) => !covered.has(name)),
+    (error) => error.reason === "NotFound" ? Stream.empty : Stream.fail(error),
+  );
+  return Stream.concat(
+    kept,
+    Stream.mapEffect(
+      Stream.fromIterable(names),
+      (name) => Effect.map(entryAt(access, child(path, name), true), (e) => ({ ...e, name })),
+    ),
+  );
+};
+
+/** What shows where only mounts below make a directory. */
+const between = (path: VPath): Entry => ({
+  name: basename(path),
+  kind: "dir",
+  size: 0,
+  mtime: 0,
+  mode: 0o755,
+});
 
 /**
  * Resolves links. The start directory and `/` answer themselves without any
@@ -175,8 +210,10 @@ const climbs = (target: string, depth: number): boolean => {
 export const available = (access: Access, path: VPath): Effect.Effect<Available, FsError> =>
   Effect.gen(function* () {
     yield* access.check("available", path);
-    const { user, services: { quota } } = access;
-    const { storage } = access.at(path);
+    const { services: { quota } } = access;
+    const spot = access.at(path);
+    const { storage } = spot;
+    const user = access.payer(spot);
     const disk = storage.can.space ? yield* storage.space("/") : {
       totalBytes: boundless.bytes,
       freeBytes: boundless.bytes,

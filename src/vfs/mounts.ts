@@ -1,3 +1,4 @@
+import type { Payer } from "./quota.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isWithin, type VPath } from "../vpath.ts";
 
@@ -5,6 +6,10 @@ import { isWithin, type VPath } from "../vpath.ts";
 export interface Mount {
   readonly path: VPath;
   readonly storage: Storage;
+  /** Whose quota its files count in; the user's own where absent (BEHAVIOUR VF-07). */
+  readonly payer?: Payer | undefined;
+  /** The folder it shows; absent for the home. Recovery finds the storage by it. */
+  readonly folder?: { readonly name: string; readonly subpath: string };
 }
 
 /** Where a virtual path leads. */
@@ -40,6 +45,17 @@ export class Mounts {
   /** Whether a storage shows exactly here; such a directory cannot be moved, made or removed. */
   isMount(path: VPath): boolean {
     return this.#mounts.some((m) => m.path === path);
+  }
+
+  /** Names directly in `dir` under which a mount lies, here or further down. */
+  namesIn(dir: VPath): ReadonlyArray<string> {
+    const above = dir === "/" ? "/" : `${dir}/`;
+    return [
+      ...new Set(
+        this.#mounts.filter((m) => m.path !== dir && isWithin(dir, m.path))
+          .map((m) => m.path.slice(above.length).split("/")[0] as string),
+      ),
+    ];
   }
 
   /** Whether a mount lies strictly below. */

@@ -131,7 +131,7 @@ const openToWrite = (
       throw error;
     }
     const { storage, key } = access.at(path);
-    const { services: { quota }, user } = access;
+    const { services: { quota } } = access;
     return Effect.flatMap(entryIfAny(access, path, follows(options)), (existing) =>
       inScope((later) =>
         Effect.gen(function* () {
@@ -139,7 +139,7 @@ const openToWrite = (
             plan(access, path, existing, options)
           );
           const lease = yield* held(
-            quota.reserve(user, path, existing?.size),
+            quota.reserve(access.payer(access.at(path)), path, existing?.size),
             (taken) => Effect.sync(() => taken.release()),
           );
           if (how.mode === "update") lease.grow(existing?.size ?? 0);
@@ -166,7 +166,7 @@ const writeNow = (
   if (denied) throw denied;
   const { storage: { can, atOnce }, key } = access.at(path);
   if (can.write === "none") throw access.error("ReadOnly", "open", path);
-  const account = access.services.quota.atHand(access.user);
+  const account = access.services.quota.atHand(access.payer(access.at(path)));
   if (!atOnce || !account) return undefined;
   const existing = storedNow(atOnce, key, follows(options));
   const how = plan(access, path, existing, options);

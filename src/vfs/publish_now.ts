@@ -17,10 +17,11 @@ import type { UploadHandle } from "./upload_handle.ts";
  */
 export const publishNow = (handle: UploadHandle): boolean => {
   const { access, path, writer } = handle;
-  const { services: { journal, late, locks, quota, uploads }, user } = access;
+  const { services: { journal, late, locks, quota, uploads } } = access;
   const spot = access.at(path);
   const { storage: { atOnce, identity }, key } = spot;
-  const account = quota.atHand(user);
+  const payer = access.payer(spot);
+  const account = quota.atHand(payer);
   if (!atOnce || !account || !journal.keepsContent || !writer.redo) return false;
   if (access.isFirst("first_upload")) return false;
   const name = nameOf(spot);
@@ -47,7 +48,7 @@ export const publishNow = (handle: UploadHandle): boolean => {
     uploads.recount(identity, key, entry.size);
     prepared.settle(
       { file_size: entry.size, elapsed: Date.now() - handle.started },
-      { username: user.username, ...moved },
+      { username: payer.username, ...moved },
       late.enter(name, unflushed),
     );
     return true;
@@ -60,12 +61,13 @@ const prepare = (
   { redo, content }: Logged,
 ): PreparedNow | undefined => {
   const { access, path, writer } = handle;
-  const { username } = access.user;
+  const spot = access.at(path);
+  const { username } = access.payer(spot);
   const { staged } = writer;
   try {
     return access.services.journal.prepareNow(
       access.event("upload", path, { ...factsOf(handle), file_size: writer.size }),
-      { username, kind: "publish", key: access.at(path).key, redo, ...(staged && { staged }) },
+      access.intent({ kind: "publish", key: spot.key, redo, ...(staged && { staged }) }, spot),
       { username, ...usage },
       content,
     );

@@ -27,6 +27,12 @@ export interface Lease {
   release(): void;
 }
 
+/** Who an account belongs to: a user, or a folder under `/name`. The limits are of the asking session; 0 is none. */
+export type Payer = Pick<
+  User,
+  "id" | "username" | "used_quota_size" | "used_quota_files" | "quota_size" | "quota_files"
+>;
+
 /** A user's account, for who cannot wait. */
 export interface AtHand {
   /** As {@linkcode Quota} `reserve`. Throws FsError. */
@@ -46,23 +52,23 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
    * QuotaExceeded when the user is already at a limit (BEHAVIOUR QUOTA-04).
    */
   readonly reserve: (
-    user: User,
+    user: Payer,
     path: string,
     replaces: number | undefined,
   ) => Effect.Effect<Lease, FsError>;
   /** The account, if this thread has it already. */
-  readonly atHand: (user: User) => AtHand | undefined;
+  readonly atHand: (user: Payer) => AtHand | undefined;
   /** Applies a change that needs no reservation: delete, truncate, tree removal. Answers as `settle` does. */
-  readonly adjust: (user: User, delta: Usage) => Effect.Effect<Usage>;
-  readonly usage: (user: User) => Effect.Effect<Usage>;
+  readonly adjust: (user: Payer, delta: Usage) => Effect.Effect<Usage>;
+  readonly usage: (user: Payer) => Effect.Effect<Usage>;
   /** What uploads in progress hold on top of the usage. */
-  readonly held: (user: User) => Effect.Effect<Usage>;
+  readonly held: (user: Payer) => Effect.Effect<Usage>;
   /**
    * Runs `change`, which touches files and then settles or adjusts what it did:
    * a scan that overlaps it would count half of it, and so counts again.
    */
   readonly during: <A, E, R>(
-    user: User,
+    user: Payer,
     change: Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E, R>;
   /** Replaces the counters by what a scan counted, in memory and in the catalog. */
@@ -72,7 +78,7 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
    * committed meanwhile, and gives up with Busy. Uploads in progress go on.
    */
   readonly recount: (
-    user: User,
+    user: Payer,
     count: Effect.Effect<Usage, FsError>,
   ) => Effect.Effect<Usage, FsError | CatalogError>;
 }>() {}

@@ -1,11 +1,10 @@
 import { Effect, Layer } from "effect";
 import type { Users } from "../catalog/catalog.ts";
 import { FsError } from "../errors.ts";
-import type { User } from "../model/user.ts";
 import { Account } from "./account.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./account_book.ts";
 import { Participant } from "../participant.ts";
-import { type Lease, Quota } from "./quota.ts";
+import { type Lease, type Payer, Quota } from "./quota.ts";
 
 const maxScans = 8;
 
@@ -18,7 +17,7 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
     const known = new Map<string, { readonly id: number; readonly account: Account }>();
     /** Asks for an account once; after that it costs a look into a map. */
     const on = <A, E, R>(
-      user: User,
+      user: Payer,
       use: (account: Account) => Effect.Effect<A, E, R>,
     ): Effect.Effect<A, E, R> =>
       Effect.suspend(() => {
@@ -96,7 +95,7 @@ export const quotaAccounts: Layer.Layer<Quota, never, Users> = sharedQuota.pipe(
   Layer.provide(Participant.alone),
 );
 
-const ownerOf = ({ id, username, used_quota_size, used_quota_files }: User): Owner => ({
+const ownerOf = ({ id, username, used_quota_size, used_quota_files }: Payer): Owner => ({
   id,
   username,
   used_quota_size,
@@ -105,7 +104,7 @@ const ownerOf = ({ id, username, used_quota_size, used_quota_files }: User): Own
 
 const reserve = (
   account: Account,
-  { quota_size, quota_files }: User,
+  { quota_size, quota_files }: Payer,
   path: string,
   replaces: number | undefined,
 ): Lease => {

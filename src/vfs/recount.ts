@@ -34,9 +34,25 @@ export const recount = (
   Effect.scoped(Effect.gen(function* () {
     const quota = yield* Quota;
     const journal = yield* Journal;
-    const storage = yield* (yield* Storages).forUser(user);
+    const storages = yield* Storages;
+    const own = yield* storages.forUser(user);
+    // Folders without a quota of their own count in the user's (BEHAVIOUR VF-07, QUOTA-10).
+    const folders = yield* Effect.forEach(
+      user.virtual_folders.filter((mount) => mount.quota_size === -1),
+      (mount) => storages.forFolder(user, mount),
+    );
+    const sum = (parts: ReadonlyArray<Usage>): Usage => ({
+      bytes: parts.reduce((all, part) => all + part.bytes, 0),
+      files: parts.reduce((all, part) => all + part.files, 0),
+    });
     // What was settled before the count must reach the catalog before the count does.
-    const count = Effect.zipLeft(countBelow(storage, root, 0), settled);
+    const count = Effect.zipLeft(
+      Effect.map(
+        Effect.forEach([own, ...folders], (storage) => countBelow(storage, root, 0)),
+        sum,
+      ),
+      settled,
+    );
     return yield* quota.recount(user, Effect.provideService(count, Journal, journal));
   }));
 
@@ -52,10 +68,10 @@ export const reread = (
     const quota = yield* Quota;
     const journal = yield* Journal;
     const users = yield* Users;
-    const user = yield* users.find(username);
+    const user = yield* users.usage(username);
     if (!user) return;
     // What was settled in memory is in the row once it is flushed.
-    const stored = Effect.flatMap(settled, () => users.find(username)).pipe(
+    const stored = Effect.flatMap(settled, () => users.usage(username)).pipe(
       Effect.provideService(Journal, journal),
       Effect.map((now) => ({
         bytes: (now ?? user).used_quota_size,
@@ -65,7 +81,7 @@ export const reread = (
         new FsError({ reason: "Unavailable", op: "quota-scan", path: "/", cause })
       ),
     );
-    yield* quota.recount(user, stored);
+    yield* quota.recount({ ...user, quota_size: 0, quota_files: 0 }, stored);
   }).pipe(
     // Busy is usual: it waits for a moment without changes.
     Effect.tapError((error) => Effect.logDebug("a usage cannot be read yet", error)),

@@ -1,8 +1,9 @@
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { Users } from "../catalog/catalog.ts";
-import type { CatalogError, FsError } from "../errors.ts";
+import { type CatalogError, FsError } from "../errors.ts";
 import type { NewEvent } from "../events/event.ts";
 import { type Intent, Journal, type LeftBehind } from "../events/journal.ts";
+import type { User } from "../model/user.ts";
 import { peek, redone } from "./redone.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Storages } from "../storage/storages.ts";
@@ -24,14 +25,17 @@ export const recover: Effect.Effect<Recovered, CatalogError, Journal | Users | S
     Effect.flatMap(journal.unsettled, (unsettled) =>
       Effect.zipLeft(
         resolve(unsettled, false),
-        Effect.forEach(new Set(unsettled.map(({ intent }) => intent.username)), notBelowZero),
+        Effect.forEach(
+          new Set(unsettled.flatMap(({ quota }) => quota?.username ?? [])),
+          notBelowZero,
+        ),
       )));
 
 /** What was expected of an operation may be more than there was to take away (QUOTA-14). */
 const notBelowZero = (username: string): Effect.Effect<void, CatalogError, Users> =>
   Effect.gen(function* () {
     const users = yield* Users;
-    const user = yield* users.find(username);
+    const user = yield* users.usage(username);
     if (!user) return;
     // A row that is below zero reads as zero.
     yield* users.setUsage(username, {
@@ -66,12 +70,12 @@ const resolve = (
         yield* prepared.settle({}, quota);
         continue;
       }
-      const user = yield* users.find(intent.username);
+      const user = yield* users.effective(intent.username);
       const later = unsettled.slice(i + 1)
-        .filter((other) => other.intent.username === intent.username);
+        .filter((other) => samePlace(other.intent, intent));
       const happened = user
         ? yield* Effect.either(Effect.scoped(
-          Effect.flatMap(storages.forUser(user), (storage) =>
+          Effect.flatMap(placeOf(storages, user, intent), (storage) =>
             Effect.flatMap(
               redone(storage, left, later, running),
               (known) =>
@@ -95,6 +99,32 @@ const resolve = (
     yield* journal.flush;
     return count;
   });
+
+/** Whether two operations were in the same home or folder: other users may share the latter. */
+const samePlace = (a: Intent, b: Intent): boolean =>
+  a.folder || b.folder
+    ? a.folder?.name === b.folder?.name && a.folder?.subpath === b.folder?.subpath
+    : a.username === b.username;
+
+/** The storage of an intent. */
+const placeOf = (
+  storages: typeof Storages.Service,
+  user: User,
+  { folder }: Intent,
+): Effect.Effect<Storage, FsError, Scope.Scope> => {
+  if (!folder) return storages.forUser(user);
+  const mount = user.virtual_folders.find((m) =>
+    m.name === folder.name && m.subpath === folder.subpath
+  );
+  return mount ? storages.forFolder(user, mount) : Effect.fail(
+    new FsError({
+      reason: "Unavailable",
+      op: "recover",
+      path: "/",
+      detail: "not mounted any more",
+    }),
+  );
+};
 
 /** Whether the storage shows the result of `intent`, or something that can only have come after it. */
 const didHappen = (

@@ -4,6 +4,7 @@ import type { VPath } from "../vpath.ts";
 import { type Access, nameOf } from "./access.ts";
 import { entryIfAny, nested, uploadBelow } from "./look.ts";
 import type { Operation } from "./policy.ts";
+import { carry } from "./carry.ts";
 import { walk } from "./walk.ts";
 
 const none = { bytes: 0, files: 0 };
@@ -28,12 +29,7 @@ export const rename = (
     const source = access.at(from);
     const target = access.at(to);
     if (source.mount !== target.mount) {
-      return yield* access.fail(
-        "Unsupported",
-        "rename",
-        from,
-        "source and target are in different storages",
-      );
+      return yield* moveAcross(access, from, to, options);
     }
     const { storage } = source;
     const { uploads } = access.services;
@@ -80,6 +76,30 @@ export const rename = (
     yield* access.locked([source, target], body);
   }).pipe(Effect.tapError(access.recordFailure(event)));
 };
+
+/**
+ * Renames between mounts: a copy, then the removal of the source (BEHAVIOUR
+ * VF-11). The source is removed only when all of it is there; links are refused.
+ */
+const moveAcross = (
+  access: Access,
+  from: VPath,
+  to: VPath,
+  options: { readonly replace: boolean },
+): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
+    const operation = yield* allowed(access, from, to);
+    const existing = yield* entryIfAny(access, to, false);
+    if (existing?.kind === "dir") {
+      return yield* access.fail("Unsupported", "rename", to, "the target is a directory");
+    }
+    if (existing) {
+      if (!options.replace) return yield* access.fail("AlreadyExists", "rename", to);
+      if (operation === "rename_dir") return yield* access.fail("NotDirectory", "rename", to);
+      yield* access.check("replace", to, "target");
+    }
+    yield* carry(access, from, to);
+  });
 
 /** Checks both sides, and everything below where rules might differ (BEHAVIOUR PERM-21). */
 const allowed = (

@@ -77,6 +77,8 @@ export class World {
       Users,
       Users.of({
         find: (name) => this.step("find", Effect.sync(() => this.users.get(name))),
+        effective: (name) => this.step("find", Effect.sync(() => this.users.get(name))),
+        usage: (name) => this.step("find", Effect.sync(() => this.users.get(name))),
         list: () => unused,
         add: () => unused,
         update: () => unused,

@@ -64,7 +64,10 @@ export const bench = (
     const base = Layer.mergeAll(
       users,
       Layer.succeed(Journal, journal.service),
-      Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+      Layer.succeed(Storages, {
+        forUser: () => Effect.succeed(storage),
+        forFolder: () => Effect.dieMessage("no folders here"),
+      }),
       Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)({ common })),
     );
     const layer = vfsFactory.pipe(Layer.provideMerge(quotaAccounts), Layer.provide(base));

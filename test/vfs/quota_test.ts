@@ -234,7 +234,7 @@ live(
       const users = Layer.succeed(
         Users,
         {
-          find: () => Effect.succeed({ ...user, used_quota_size: stored, used_quota_files: 2 }),
+          usage: () => Effect.succeed({ ...user, used_quota_size: stored, used_quota_files: 2 }),
           setUsage: (_: string, { bytes }: { bytes: number }) =>
             Effect.sync(() => void (stored = bytes)),
         } as unknown as typeof Users.Service,

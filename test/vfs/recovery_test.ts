@@ -20,7 +20,8 @@ const usersOf = (...names: ReadonlyArray<string>) =>
   Layer.succeed(
     Users,
     {
-      find: (username: string) =>
+      usage: () => Effect.succeed(undefined),
+      effective: (username: string) =>
         Effect.succeed(names.includes(username) ? makeUser({ username }) : undefined),
       setUsage: () => Effect.void,
       list: ({ offset }: { offset: number }) =>
@@ -36,6 +37,7 @@ const crashed = Effect.gen(function* () {
     usersOf("alice"),
     Layer.succeed(Journal, journal.service),
     Layer.succeed(Storages, {
+      forFolder: () => Effect.dieMessage("no folders here"),
       forUser: () => Effect.succeed(local({ root, fsync: false })),
     }),
   );
@@ -129,7 +131,10 @@ live(
       const layer = Layer.mergeAll(
         Layer.succeed(Quota, quota),
         Layer.succeed(Journal, journal.service),
-        Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+        Layer.succeed(Storages, {
+          forUser: () => Effect.succeed(storage),
+          forFolder: () => Effect.dieMessage("no folders here"),
+        }),
       );
       assert.deepEqual(yield* Effect.provide(recount(user), layer), { bytes: 8, files: 2 });
       assert.deepEqual(stored.get("alice"), { bytes: 8, files: 2 });
@@ -183,7 +188,10 @@ live("reaper() sweeps at the start and again after its interval", () =>
     };
     const layer = Layer.merge(
       usersOf("alice"),
-      Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+      Layer.succeed(Storages, {
+        forUser: () => Effect.succeed(storage),
+        forFolder: () => Effect.dieMessage("no folders here"),
+      }),
     );
     const fiber = yield* Effect.fork(Effect.provide(reaper("1 hour"), layer));
     yield* TestClock.adjust("1 minute");

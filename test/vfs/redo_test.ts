@@ -21,9 +21,19 @@ const world = Effect.gen(function* () {
   const storage = local({ root, fsync: true });
   const find = () => Effect.succeed(makeUser({ username: "alice" }));
   const layer = Layer.mergeAll(
-    Layer.succeed(Users, { find, setUsage: () => Effect.void } as unknown as typeof Users.Service),
+    Layer.succeed(
+      Users,
+      {
+        effective: find,
+        usage: find,
+        setUsage: () => Effect.void,
+      } as unknown as typeof Users.Service,
+    ),
     Layer.succeed(Journal, journal.service),
-    Layer.succeed(Storages, { forUser: () => Effect.succeed(storage) }),
+    Layer.succeed(Storages, {
+      forUser: () => Effect.succeed(storage),
+      forFolder: () => Effect.dieMessage("no folders here"),
+    }),
   );
   const left = (
     intent: Omit<Intent, "username">,

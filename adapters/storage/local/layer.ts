@@ -19,33 +19,47 @@ export const localStorages: Layer.Layer<Storages, never, Config> = Layer.effect(
         ? path.resolve(config.data_dir, common.users_base_dir, user.username)
         : path.resolve(config.data_dir, user.home_dir);
     return Storages.of({
-      forUser: (user) => {
-        const refuse = (reason: FsError["reason"], detail: string) =>
-          new FsError({ reason, op: "login", path: "/", detail });
-        if (user.filesystem.provider !== 0) {
-          return Effect.fail(refuse("Unsupported", "this storage provider is not available"));
-        }
-        return Effect.try({
-          try: () => {
-            const dir = home(user);
-            if (!user.filters.disable_fs_checks) makeHome(dir, user);
-            const root = Deno.realPathSync(dir);
-            if (!Deno.statSync(root).isDirectory) {
-              throw refuse("NotDirectory", "the home directory is not a directory");
-            }
-            return local({
-              root,
-              fsync: common.fsync,
-              ...(umask === undefined ? {} : { umask }),
-              ...(user.uid > 0 || user.gid > 0 ? { owner: { uid: user.uid, gid: user.gid } } : {}),
-            });
-          },
-          catch: toFsError("login", "/"),
-        });
-      },
+      forUser: (user) => openAt(user, user.filesystem.provider, () => home(user)),
+      forFolder: (user, mount) =>
+        openAt(user, mount.filesystem?.provider ?? 0, () => {
+          if (!mount.mapped_path) throw notMapped;
+          return path.join(mount.mapped_path, mount.subpath);
+        }),
     });
+
+    function openAt(user: User, provider: number, place: () => string) {
+      const refuse = (reason: FsError["reason"], detail: string) =>
+        new FsError({ reason, op: "login", path: "/", detail });
+      if (provider !== 0) {
+        return Effect.fail(refuse("Unsupported", "this storage provider is not available"));
+      }
+      return Effect.try({
+        try: () => {
+          const dir = place();
+          if (!user.filters.disable_fs_checks) makeHome(dir, user);
+          const root = Deno.realPathSync(dir);
+          if (!Deno.statSync(root).isDirectory) {
+            throw refuse("NotDirectory", "the home directory is not a directory");
+          }
+          return local({
+            root,
+            fsync: common.fsync,
+            ...(umask === undefined ? {} : { umask }),
+            ...(user.uid > 0 || user.gid > 0 ? { owner: { uid: user.uid, gid: user.gid } } : {}),
+          });
+        },
+        catch: toFsError("login", "/"),
+      });
+    }
   }),
 );
+
+const notMapped = new FsError({
+  reason: "Unavailable",
+  op: "login",
+  path: "/",
+  detail: "the folder has no path",
+});
 
 /** Private to the server's account (or the configured owner); an existing home is left alone. */
 const makeHome = (dir: string, user: User): void => {

@@ -1,0 +1,148 @@
+import type { Folder } from "./folder.ts";
+import type { Group } from "./group.ts";
+import type { User, UserFilters, VirtualFolderMapping } from "./user.ts";
+
+type Who = Pick<User, "username" | "role">;
+const dayMs = 86_400_000;
+
+/**
+ * The user as sessions see him: what his groups give merged into a copy, never
+ * stored (BEHAVIOUR GRP-02 to GRP-10). Primary first, then the secondary groups
+ * in the order of the user's list, so that a collision has one answer (DIS-18).
+ * Every mount carries its folder's members. A user without either is answered as he is.
+ */
+export const effectiveUser = (
+  user: User,
+  groups: ReadonlyMap<string, Group>,
+  folders: ReadonlyMap<string, Folder>,
+): User => {
+  if (user.groups.length === 0 && user.virtual_folders.length === 0) return user;
+  const ofType = (type: 1 | 2) =>
+    user.groups.filter((g) => g.type === type).flatMap((g) => groups.get(g.name) ?? []);
+  let merged = user;
+  for (const group of ofType(1)) merged = withMany(withPrimary(merged, group), group, true);
+  for (const group of ofType(2)) merged = withMany(merged, group, false);
+  return {
+    ...merged,
+    virtual_folders: merged.virtual_folders.flatMap((mount) => {
+      const folder = folders.get(mount.name);
+      const mapped_path = folder && fill(folder.mapped_path, user);
+      return folder && mapped_path !== undefined ? [{ ...folder, ...mount, mapped_path }] : [];
+    }),
+  };
+};
+
+/** Puts values in for `%username%` and `%role%`; undefined where one is empty or could lead elsewhere (GRP-09). */
+const fill = (text: string, who: Who): string | undefined => {
+  let unsafe = false;
+  const filled = text.replace(/%(username|role)%/g, (_, name: "username" | "role") => {
+    const value = who[name];
+    // deno-lint-ignore no-control-regex
+    if (value === "" || value === "." || value === ".." || /[/\\\x00-\x1f]/.test(value)) {
+      unsafe = true;
+    }
+    return value;
+  });
+  return unsafe ? undefined : filled;
+};
+
+/** GRP-03, GRP-04: single values, where the user has none of his own; home and storage in any case. */
+const withPrimary = (user: User, { user_settings: given }: Group): User => {
+  const home = given.home_dir === "" ? undefined : fill(given.home_dir, user);
+  const start = given.filters.start_directory === ""
+    ? undefined
+    : fill(given.filters.start_directory, user);
+  const own = user.filters;
+  const from = given.filters;
+  return {
+    ...user,
+    home_dir: home ?? user.home_dir,
+    filesystem: given.filesystem.provider !== 0 ? given.filesystem : user.filesystem,
+    expiration_date: user.expiration_date === 0 && given.expires_in > 0
+      ? user.created_at + given.expires_in * dayMs
+      : user.expiration_date,
+    max_sessions: user.max_sessions || given.max_sessions,
+    quota_size: user.quota_size || given.quota_size,
+    quota_files: user.quota_files || given.quota_files,
+    upload_bandwidth: user.upload_bandwidth || given.upload_bandwidth,
+    download_bandwidth: user.download_bandwidth || given.download_bandwidth,
+    upload_data_transfer: user.upload_data_transfer || given.upload_data_transfer,
+    download_data_transfer: user.download_data_transfer || given.download_data_transfer,
+    total_data_transfer: user.total_data_transfer || given.total_data_transfer,
+    filters: {
+      ...own,
+      start_directory: own.start_directory || (start ?? ""),
+      tls_username: own.tls_username || from.tls_username,
+      hooks: {
+        external_auth_disabled: own.hooks.external_auth_disabled ||
+          from.hooks.external_auth_disabled,
+        pre_login_disabled: own.hooks.pre_login_disabled || from.hooks.pre_login_disabled,
+        check_password_disabled: own.hooks.check_password_disabled ||
+          from.hooks.check_password_disabled,
+      },
+      disable_fs_checks: own.disable_fs_checks || from.disable_fs_checks,
+      allow_api_key_auth: own.allow_api_key_auth || from.allow_api_key_auth,
+      is_anonymous: own.is_anonymous || from.is_anonymous,
+      max_upload_file_size: own.max_upload_file_size || from.max_upload_file_size,
+      external_auth_cache_time: own.external_auth_cache_time || from.external_auth_cache_time,
+      ftp_security: own.ftp_security || from.ftp_security,
+      default_shares_expiration: own.default_shares_expiration || from.default_shares_expiration,
+      max_shares_expiration: own.max_shares_expiration || from.max_shares_expiration,
+      password_expiration: own.password_expiration || from.password_expiration,
+      password_strength: own.password_strength || from.password_strength,
+    },
+  };
+};
+
+/** GRP-05, GRP-06: what adds up. `/` comes from the primary group only. */
+const withMany = (user: User, group: Group, primary: boolean): User => {
+  const { permissions, filters } = group.user_settings;
+  const rights = { ...user.permissions };
+  for (const [key, list] of Object.entries(permissions)) {
+    const path = fill(key, user);
+    if (path === undefined) continue;
+    if (path === "/" ? primary : !(path in rights)) rights[path] = list;
+  }
+  const mounts = [...user.virtual_folders];
+  for (const mount of group.virtual_folders) {
+    const filled = fillMount(mount, user);
+    if (!filled || (filled.virtual_path === "/" && !primary)) continue;
+    if (!mounts.some((m) => m.virtual_path === filled.virtual_path)) mounts.push(filled);
+  }
+  return {
+    ...user,
+    permissions: rights,
+    virtual_folders: mounts,
+    filters: addFilters(user.filters, filters, user, primary),
+  };
+};
+
+const fillMount = (mount: VirtualFolderMapping, who: Who): VirtualFolderMapping | undefined => {
+  const virtual_path = fill(mount.virtual_path, who);
+  const subpath = fill(mount.subpath, who);
+  return virtual_path === undefined || subpath === undefined
+    ? undefined
+    : { ...mount, virtual_path, subpath };
+};
+
+const addFilters = (own: UserFilters, from: UserFilters, who: Who, primary: boolean) => {
+  const both = <A>(a: ReadonlyArray<A>, b: ReadonlyArray<A>) => [...new Set([...a, ...b])];
+  const patterns = [...own.file_patterns];
+  for (const entry of from.file_patterns) {
+    const path = fill(entry.path, who);
+    if (path === undefined || (path === "/" && !primary)) continue;
+    if (!patterns.some((p) => p.path === path)) patterns.push({ ...entry, path });
+  }
+  return {
+    ...own,
+    file_patterns: patterns,
+    allowed_ip: both(own.allowed_ip, from.allowed_ip),
+    denied_ip: both(own.denied_ip, from.denied_ip),
+    denied_login_methods: both(own.denied_login_methods, from.denied_login_methods),
+    denied_protocols: both(own.denied_protocols, from.denied_protocols),
+    two_factor_protocols: both(own.two_factor_protocols, from.two_factor_protocols),
+    web_client: both(own.web_client, from.web_client),
+    bandwidth_limits: [...own.bandwidth_limits, ...from.bandwidth_limits],
+    access_time: [...own.access_time, ...from.access_time],
+  };
+};
