@@ -10,6 +10,7 @@ import { adminsLayer } from "../../src/catalog/admins.ts";
 import { type Admins, Catalog, type Users } from "../../src/catalog/catalog.ts";
 import { attempt, Database, whenFree, type Writer } from "../../src/catalog/database.ts";
 import { schemaVersion } from "../../src/catalog/migrate.ts";
+import { type GuardStore, guardStoreLayer } from "../../src/catalog/guard.ts";
 import { usersLayer } from "../../src/catalog/users.ts";
 import { Config, type Settings } from "../../src/config/config.ts";
 import { CatalogError } from "../../src/errors.ts";
@@ -58,10 +59,10 @@ const catalogLayer: Layer.Layer<Catalog, never, Database | Config> = Layer.effec
  * Busy or Unavailable. Closing the scope writes what the journal still holds.
  */
 export const libsqlLayer: Layer.Layer<
-  Catalog | Users | Admins | Journal | JournalSink | EventStore | Writer | Database,
+  Catalog | Users | Admins | GuardStore | Journal | JournalSink | EventStore | Writer | Database,
   CatalogError,
   Config | Passwords | IntentLog
-> = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, journalLayer).pipe(
+> = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, guardStoreLayer, journalLayer).pipe(
   Layer.provideMerge(hubSink),
   Layer.provideMerge(writerLayer),
   Layer.provideMerge(databaseLayer),

@@ -9,7 +9,7 @@ import type { Db } from "./database.ts";
 export const recordChange = (
   trx: Db,
   action: "add" | "update" | "delete",
-  object: { readonly type: "user" | "admin"; readonly name: string },
+  object: { readonly type: "user" | "admin" | "ip_list_entry"; readonly name: string },
   by: Executor,
   at: number,
 ): Effect.Effect<void, CatalogError> => {

@@ -7,7 +7,15 @@ import { Participant } from "../participant.ts";
 import type { Usage } from "./quota.ts";
 
 /** What an account is opened with: the counters fill it if it is new. */
-export type Owner = Pick<User, "id" | "username" | "used_quota_size" | "used_quota_files">;
+export type Owner = Pick<
+  User,
+  | "id"
+  | "username"
+  | "used_quota_size"
+  | "used_quota_files"
+  | "used_upload_data_transfer"
+  | "used_download_data_transfer"
+>;
 
 /** Where an account lies. Plain data, for other threads too. */
 export interface Place {
@@ -52,7 +60,8 @@ export class AccountBook extends Context.Tag("sluice/AccountBook")<AccountBook, 
       let segment = new SharedArrayBuffer(0);
       let used = perSegment;
       return AccountBook.of({
-        open: ({ id, username, used_quota_size, used_quota_files }) => {
+        open: (owner) => {
+          const { id, username, used_quota_size, used_quota_files } = owner;
           // A user that was deleted and made anew is another one.
           const key = `${id} ${username}`;
           const known = places.get(key);
@@ -62,8 +71,12 @@ export class AccountBook extends Context.Tag("sluice/AccountBook")<AccountBook, 
             used = 0;
           }
           const place = { memory: segment, offset: size * used++, username };
-          new Account(place.memory, place.offset, hub)
-            .set({ bytes: used_quota_size, files: used_quota_files });
+          const account = new Account(place.memory, place.offset, hub);
+          account.set({ bytes: used_quota_size, files: used_quota_files });
+          account.line.begin(
+            owner.used_upload_data_transfer,
+            owner.used_download_data_transfer,
+          );
           places.set(key, place);
           names.set(username, place);
           return place;

@@ -1,6 +1,7 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError, FsError } from "../errors.ts";
 import type { User } from "../model/user.ts";
+import type { Line } from "./line.ts";
 
 /** Bytes and files a user holds. */
 export interface Usage {
@@ -40,6 +41,8 @@ export interface AtHand {
  * user's sessions; the durable counters follow through the journal's settle.
  */
 export class Quota extends Context.Tag("sluice/Quota")<Quota, {
+  /** The way that all transfers of the user share, over all threads. */
+  readonly lineOf: (user: User) => Effect.Effect<Line>;
   /**
    * Starts an upload. `replaces` is the size of the file being replaced or
    * extended (counted already), undefined for a new file. Fails with

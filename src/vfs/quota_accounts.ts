@@ -66,6 +66,7 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
               },
             });
           })),
+      lineOf: (user) => on(user, (account) => Effect.succeed(account.line)),
       set: accounts.set,
       recount: (user, count) =>
         on(user, (account) =>
@@ -96,11 +97,13 @@ export const quotaAccounts: Layer.Layer<Quota, never, Users> = sharedQuota.pipe(
   Layer.provide(Participant.alone),
 );
 
-const ownerOf = ({ id, username, used_quota_size, used_quota_files }: User): Owner => ({
+const ownerOf = ({ id, username, used_quota_size, used_quota_files, ...user }: User): Owner => ({
   id,
   username,
   used_quota_size,
   used_quota_files,
+  used_upload_data_transfer: user.used_upload_data_transfer,
+  used_download_data_transfer: user.used_download_data_transfer,
 });
 
 const reserve = (
