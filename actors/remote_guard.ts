@@ -15,7 +15,8 @@ export const remoteGuard: Layer.Layer<Guard, never, Hub> = Layer.effect(
   Effect.map(Hub, (hub) => ({
     admit: (visitor: Visitor) => hub.call<GuardRefusal | undefined>("guard.admit", visitor),
     isBanned: (visitor: Visitor) => hub.call<boolean>("guard.isBanned", visitor),
-    report: (visitor: Visitor, offence: Offence) => hub.call<void>("guard.report", visitor, offence),
+    report: (visitor: Visitor, offence: Offence) =>
+      hub.call<void>("guard.report", visitor, offence),
     refresh: Effect.void,
   })),
 );

@@ -29,7 +29,9 @@ const services = ({ settings, participant }: Greeting) =>
     Layer.provideMerge(
       Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
     ),
-    Layer.provideMerge(Layer.mergeAll(remoteAccounts, remoteGuard, remoteSink, intentLog(partOf(participant)))),
+    Layer.provideMerge(
+      Layer.mergeAll(remoteAccounts, remoteGuard, remoteSink, intentLog(partOf(participant))),
+    ),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );

@@ -77,9 +77,12 @@ export class GuardStore extends Context.Tag("sluice/GuardStore")<GuardStore, {
 }>() {}
 
 const bump = (trx: Db) =>
-  attempt("guard change", () =>
-    trx.updateTable("guard_changes").set((eb) => ({ version: eb("version", "+", 1) }))
-      .where("id", "=", 1).execute());
+  attempt(
+    "guard change",
+    () =>
+      trx.updateTable("guard_changes").set((eb) => ({ version: eb("version", "+", 1) }))
+        .where("id", "=", 1).execute(),
+  );
 
 const spelled = (op: string, ipornet: string) =>
   Either.match(parseCidr(ipornet), {
@@ -102,14 +105,22 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
   Effect.gen(function* () {
     const { read } = yield* Database;
     const { transact } = yield* Writer;
-    const changed = (trx: Db, action: "add" | "update" | "delete", name: string, by: Executor, now: number) =>
+    const changed = (
+      trx: Db,
+      action: "add" | "update" | "delete",
+      name: string,
+      by: Executor,
+      now: number,
+    ) =>
       Effect.andThen(
         bump(trx),
         recordChange(trx, action, { type: "ip_list_entry", name }, by, now),
       );
     const version = Effect.map(
-      attempt("guard version", () =>
-        read.selectFrom("guard_changes").select("version").executeTakeFirst()),
+      attempt(
+        "guard version",
+        () => read.selectFrom("guard_changes").select("version").executeTakeFirst(),
+      ),
       (row) => exact(row?.version ?? 0),
     );
 
@@ -130,7 +141,8 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
           attempt("list entries", () =>
             read.selectFrom("ip_lists").selectAll().where("type", "=", type)
               .where("ipornet", ">", from).orderBy("ipornet").limit(limit).execute()),
-          (rows) => rows as unknown as IpListEntry[],
+          (rows) =>
+            rows as unknown as IpListEntry[],
         )),
       findEntry: (type, ipornet) =>
         Effect.flatMap(spelled("find entry", ipornet), (key) =>
@@ -138,52 +150,62 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
             attempt("find entry", () =>
               read.selectFrom("ip_lists").selectAll().where("type", "=", type)
                 .where("ipornet", "=", key).executeTakeFirst()),
-            (row) => row as unknown as IpListEntry | undefined,
+            (row) =>
+              row as unknown as IpListEntry | undefined,
           ))),
       addEntry: (given, by) =>
-        Effect.flatMap(checked("add entry", given), (good) =>
-          transact("add entry", (trx) =>
-            Effect.gen(function* () {
-              const now = yield* Clock.currentTimeMillis;
-              const entry = { ...good, created_at: now, updated_at: now };
-              yield* Effect.mapError(
-                attempt("add entry", () => trx.insertInto("ip_lists").values(entry).execute()),
-                (error) =>
-                  error.reason !== "Duplicate" ? error : new CatalogError({
-                    reason: "Duplicate",
-                    op: error.op,
-                    detail: `ipornet: ${entry.ipornet} is in this list already`,
-                  }),
-              );
-              yield* changed(trx, "add", entry.ipornet, by, now);
-              return entry;
-            }))),
+        Effect.flatMap(
+          checked("add entry", given),
+          (good) =>
+            transact("add entry", (trx) =>
+              Effect.gen(function* () {
+                const now = yield* Clock.currentTimeMillis;
+                const entry = { ...good, created_at: now, updated_at: now };
+                yield* Effect.mapError(
+                  attempt("add entry", () => trx.insertInto("ip_lists").values(entry).execute()),
+                  (error) =>
+                    error.reason !== "Duplicate" ? error : new CatalogError({
+                      reason: "Duplicate",
+                      op: error.op,
+                      detail: `ipornet: ${entry.ipornet} is in this list already`,
+                    }),
+                );
+                yield* changed(trx, "add", entry.ipornet, by, now);
+                return entry;
+              })),
+        ),
       updateEntry: (given, by) =>
-        Effect.flatMap(checked("update entry", given), (good) =>
-          transact("update entry", (trx) =>
-            Effect.gen(function* () {
-              const now = yield* Clock.currentTimeMillis;
-              const { mode, protocols, description } = good;
-              const row = yield* attempt("update entry", () =>
-                trx.updateTable("ip_lists")
-                  .set({ mode, protocols, description, updated_at: now })
-                  .where("type", "=", good.type).where("ipornet", "=", good.ipornet)
-                  .returningAll().executeTakeFirst());
-              if (!row) return yield* missing("update entry", good.ipornet);
-              yield* changed(trx, "update", good.ipornet, by, now);
-              return row as unknown as IpListEntry;
-            }))),
+        Effect.flatMap(
+          checked("update entry", given),
+          (good) =>
+            transact("update entry", (trx) =>
+              Effect.gen(function* () {
+                const now = yield* Clock.currentTimeMillis;
+                const { mode, protocols, description } = good;
+                const row = yield* attempt("update entry", () =>
+                  trx.updateTable("ip_lists")
+                    .set({ mode, protocols, description, updated_at: now })
+                    .where("type", "=", good.type).where("ipornet", "=", good.ipornet)
+                    .returningAll().executeTakeFirst());
+                if (!row) return yield* missing("update entry", good.ipornet);
+                yield* changed(trx, "update", good.ipornet, by, now);
+                return row as unknown as IpListEntry;
+              })),
+        ),
       removeEntry: (type, ipornet, by) =>
-        Effect.flatMap(spelled("remove entry", ipornet), (key) =>
-          transact("remove entry", (trx) =>
-            Effect.gen(function* () {
-              const now = yield* Clock.currentTimeMillis;
-              const { numDeletedRows } = yield* attempt("remove entry", () =>
-                trx.deleteFrom("ip_lists").where("type", "=", type).where("ipornet", "=", key)
-                  .executeTakeFirst());
-              if (numDeletedRows === 0n) return yield* missing("remove entry", key);
-              yield* changed(trx, "delete", key, by, now);
-            }))),
+        Effect.flatMap(
+          spelled("remove entry", ipornet),
+          (key) =>
+            transact("remove entry", (trx) =>
+              Effect.gen(function* () {
+                const now = yield* Clock.currentTimeMillis;
+                const { numDeletedRows } = yield* attempt("remove entry", () =>
+                  trx.deleteFrom("ip_lists").where("type", "=", type).where("ipornet", "=", key)
+                    .executeTakeFirst());
+                if (numDeletedRows === 0n) return yield* missing("remove entry", key);
+                yield* changed(trx, "delete", key, by, now);
+              })),
+        ),
       score: (ip, points, { threshold, observed, banned }) =>
         transact("defender score", (trx) =>
           Effect.gen(function* () {
@@ -191,13 +213,23 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
             yield* attempt("defender score", () =>
               trx.insertInto("defender_events").values({ ip, at: now, score: points }).execute());
             const row = yield* attempt("defender score", () =>
-              trx.selectFrom("defender_events").where("ip", "=", ip).where("at", ">", now - observed)
-                .select(({ fn }) => fn.sum<number>("score").as("sum")).executeTakeFirst());
-            if (Number(row?.sum ?? 0) < threshold) return undefined;
+              trx.selectFrom("defender_events").where("ip", "=", ip).where(
+                "at",
+                ">",
+                now - observed,
+              )
+                .select(({ fn }) =>
+                  fn.sum<number>("score").as("sum")
+                ).executeTakeFirst());
+            if (Number(row?.sum ?? 0) < threshold) {
+              return undefined;
+            }
             const until = now + banned;
             yield* attempt("defender ban", () =>
               trx.insertInto("defender_bans").values({ ip, until })
-                .onConflict((oc) => oc.column("ip").doUpdateSet({ until })).execute());
+                .onConflict((oc) =>
+                  oc.column("ip").doUpdateSet({ until })
+                ).execute());
             yield* attempt("defender ban", () =>
               trx.deleteFrom("defender_events").where("ip", "=", ip).execute());
             yield* bump(trx);
@@ -221,11 +253,17 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
               .orderBy("ip").execute());
           const scores = yield* attempt("list hosts", () =>
             read.selectFrom("defender_events").where("at", ">", since).groupBy("ip").orderBy("ip")
-              .select("ip").select(({ fn }) => fn.sum<number>("score").as("score")).execute());
-          const banned = new Set(bans.map(({ ip }) => ip));
+              .select("ip").select(({ fn }) =>
+                fn.sum<number>("score").as("score")
+              ).execute());
+          const banned = new Set(bans.map(({ ip }) =>
+            ip
+          ));
           return [
             ...bans.map(({ ip, until }) => ({ ip, score: 0, until: exact(until) })),
-            ...scores.filter(({ ip }) => !banned.has(ip))
+            ...scores.filter(({ ip }) =>
+              !banned.has(ip)
+            )
               .map(({ ip, score }) => ({ ip, score: Number(score), until: 0 })),
           ];
         })),
@@ -233,10 +271,14 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
         transact("defender pardon", (trx) =>
           Effect.gen(function* () {
             const ip = canonicalAddress(raw);
-            const bans = yield* attempt("defender pardon", () =>
-              trx.deleteFrom("defender_bans").where("ip", "=", ip).executeTakeFirst());
-            const events = yield* attempt("defender pardon", () =>
-              trx.deleteFrom("defender_events").where("ip", "=", ip).executeTakeFirst());
+            const bans = yield* attempt(
+              "defender pardon",
+              () => trx.deleteFrom("defender_bans").where("ip", "=", ip).executeTakeFirst(),
+            );
+            const events = yield* attempt(
+              "defender pardon",
+              () => trx.deleteFrom("defender_events").where("ip", "=", ip).executeTakeFirst(),
+            );
             yield* bump(trx);
             return bans.numDeletedRows + events.numDeletedRows > 0n;
           })),
@@ -244,10 +286,14 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
         transact("defender prune", (trx) =>
           Effect.gen(function* () {
             const now = yield* Clock.currentTimeMillis;
-            yield* attempt("defender prune", () =>
-              trx.deleteFrom("defender_events").where("at", "<=", since).execute());
-            yield* attempt("defender prune", () =>
-              trx.deleteFrom("defender_bans").where("until", "<=", now).execute());
+            yield* attempt(
+              "defender prune",
+              () => trx.deleteFrom("defender_events").where("at", "<=", since).execute(),
+            );
+            yield* attempt(
+              "defender prune",
+              () => trx.deleteFrom("defender_bans").where("until", "<=", now).execute(),
+            );
           })),
     });
   }),

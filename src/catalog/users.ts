@@ -191,10 +191,16 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
           const column = way === "upload"
             ? "used_upload_data_transfer" as const
             : "used_download_data_transfer" as const;
-          yield* transact("count transfer", (trx) =>
-            attempt("count transfer", () =>
-              trx.updateTable("users").set({ [column]: sql`${sql.ref(column)} + ${bytes}` })
-                .where("username", "=", nameOf(username)).execute()));
+          yield* transact(
+            "count transfer",
+            (trx) =>
+              attempt(
+                "count transfer",
+                () =>
+                  trx.updateTable("users").set({ [column]: sql`${sql.ref(column)} + ${bytes}` })
+                    .where("username", "=", nameOf(username)).execute(),
+              ),
+          );
         }),
 
         useTotpStep: Effect.fn("Users.useTotpStep")(function* (username, step) {

@@ -43,20 +43,36 @@ export const defenderCommands = (program: Command): void => {
   defender.command("list").description("list what the defender remembers")
     .addHelpText("after", "\nExample:\n  sluice defender list --json")
     .action((_: unknown, command: Command) =>
-      run(command, (env) =>
-        withCatalog(env, Effect.flatMap(hosts(env), (found) =>
-          env.show(found.map(shown), () =>
-            found.length === 0 ? "no addresses" : table(
-              [{ title: "ADDRESS" }, { title: "SCORE", right: true }, { title: "BANNED UNTIL" }],
-              found.map(({ ip, score, until }) => [ip, String(score), time(until)]),
-            )))))
+      run(
+        command,
+        (env) =>
+          withCatalog(
+            env,
+            Effect.flatMap(hosts(env), (found) =>
+              env.show(found.map(shown), () =>
+                found.length === 0 ? "no addresses" : table(
+                  [{ title: "ADDRESS" }, { title: "SCORE", right: true }, {
+                    title: "BANNED UNTIL",
+                  }],
+                  found.map(({ ip, score, until }) => [ip, String(score), time(until)]),
+                ))),
+          ),
+      )
     );
   defender.command("show <ip>").description("show one address")
     .addHelpText("after", "\nExample:\n  sluice defender show 203.0.113.9")
     .action((ip: string, _: unknown, command: Command) =>
-      run(command, (env) =>
-        withCatalog(env, Effect.flatMap(existing(env, ip), (host) =>
-          env.show(shown(host), () => describe(shown(host))))))
+      run(
+        command,
+        (env) =>
+          withCatalog(
+            env,
+            Effect.flatMap(
+              existing(env, ip),
+              (host) => env.show(shown(host), () => describe(shown(host))),
+            ),
+          ),
+      )
     );
   defender.command("remove <ip>").description("forget points and lift the ban")
     .addHelpText("after", "\nExample:\n  sluice defender remove 203.0.113.9")

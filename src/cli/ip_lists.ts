@@ -163,8 +163,12 @@ export const ipListCommands = (program: Command): void => {
     command: Command,
     text: string,
     body: (env: Env, type: IpListType) => ReturnType<typeof list> | ReturnType<typeof remove>,
-  ) => run(command, (env) =>
-    Effect.flatMap(orUsage(parseType(text)), (type) => withCatalog(env, body(env, type))));
+  ) =>
+    run(
+      command,
+      (env) =>
+        Effect.flatMap(orUsage(parseType(text)), (type) => withCatalog(env, body(env, type))),
+    );
 
   withFlags(lists.command("add <list> <ipornet>").description("add an address or a CIDR range"))
     .addHelpText(
@@ -193,9 +197,15 @@ Examples:
   lists.command("show <list> <ipornet>").description("show one entry")
     .addHelpText("after", "\nExample:\n  sluice iplist show defender 192.0.2.0/24")
     .action((type: string, ipornet: string, _: unknown, command: Command) =>
-      on(command, type, (env, t) =>
-        Effect.flatMap(existing(t, ipornet), (entry) =>
-          env.show(entry, () => describe(entry))) as never)
+      on(
+        command,
+        type,
+        (env, t) =>
+          Effect.flatMap(
+            existing(t, ipornet),
+            (entry) => env.show(entry, () => describe(entry)),
+          ) as never,
+      )
     );
   lists.command("remove <list> <ipornet>").description("remove an entry")
     .addHelpText("after", "\nExample:\n  sluice iplist remove defender 192.0.2.0/24")

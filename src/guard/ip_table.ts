@@ -8,7 +8,10 @@ import { parseCidr } from "./cidr.ts";
  * each prefix length in use, however many entries there are.
  */
 export class IpTable<V> {
-  readonly #byPrefix = { 4: new Map<number, Map<bigint, V>>(), 6: new Map<number, Map<bigint, V>>() };
+  readonly #byPrefix = {
+    4: new Map<number, Map<bigint, V>>(),
+    6: new Map<number, Map<bigint, V>>(),
+  };
   readonly #prefixes: Record<4 | 6, ReadonlyArray<number>>;
 
   /** Entries that cannot be read are left out: storing refuses them. */
@@ -22,7 +25,8 @@ export class IpTable<V> {
       if (known) known.set(range.value >> shift, value);
       else lengths.set(range.prefix, new Map([[range.value >> shift, value]]));
     }
-    const longestFirst = (lengths: Map<number, unknown>) => [...lengths.keys()].sort((a, b) => b - a);
+    const longestFirst = (lengths: Map<number, unknown>) =>
+      [...lengths.keys()].sort((a, b) => b - a);
     this.#prefixes = {
       4: longestFirst(this.#byPrefix[4]),
       6: longestFirst(this.#byPrefix[6]),

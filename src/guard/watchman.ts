@@ -41,9 +41,11 @@ class Known {
   take({ version, entries, bans }: GuardSnapshot): void {
     // What grew here and is not stored yet holds, as long as the ban itself does.
     const before = this.bans;
-    this.bans = new Map(bans.map(({ ip, until }) =>
-      [ip, this.grown.has(ip) ? Math.max(until, before.get(ip) ?? 0) : until] as const
-    ));
+    this.bans = new Map(
+      bans.map(({ ip, until }) =>
+        [ip, this.grown.has(ip) ? Math.max(until, before.get(ip) ?? 0) : until] as const
+      ),
+    );
     if (version !== this.version) {
       this.#lists = new Map(
         Object.values(ipListTypes).map((type) => [
@@ -106,7 +108,10 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
     yield* keepOn(prune, PRUNE_EVERY);
     yield* Effect.addFinalizer(() => Effect.ignore(storeGrown));
 
-    const spelled = ({ ip, protocol }: Visitor): Visitor => ({ ip: canonicalAddress(ip), protocol });
+    const spelled = ({ ip, protocol }: Visitor): Visitor => ({
+      ip: canonicalAddress(ip),
+      protocol,
+    });
     const inForce = (ip: string, now: number): number | undefined => {
       const until = known.bans.get(ip);
       if (until === undefined) return undefined;
@@ -178,8 +183,11 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
       isBanned: (visitor) =>
         Effect.map(Clock.currentTimeMillis, (now) => barred(spelled(visitor), now)),
       report: (visitor, offence) => report(spelled(visitor), offence),
-      refresh: Effect.catchTag(reread, "CatalogError", (error) =>
-        Effect.logWarning(`guard: ${error.message}`)),
+      refresh: Effect.catchTag(
+        reread,
+        "CatalogError",
+        (error) => Effect.logWarning(`guard: ${error.message}`),
+      ),
     };
   }),
 );

@@ -19,14 +19,15 @@ interface Rates {
 /** The rates for `ip`: those of the first listed network that holds it (BEHAVIOUR BW-02), else the user's own. */
 export const ratesOf = (user: User, ip: string): Rates => {
   const address = parseAddress(ip);
-  const special = address && user.filters.bandwidth_limits.find(({ sources }) =>
-    sources.some((source) =>
-      Either.match(parseCidr(source), {
-        onLeft: () => false,
-        onRight: (range) => contains(range, address),
-      })
-    )
-  );
+  const special = address &&
+    user.filters.bandwidth_limits.find(({ sources }) =>
+      sources.some((source) =>
+        Either.match(parseCidr(source), {
+          onLeft: () => false,
+          onRight: (range) => contains(range, address),
+        })
+      )
+    );
   const { upload_bandwidth, download_bandwidth } = special ?? user;
   return { upload: upload_bandwidth * KB, download: download_bandwidth * KB };
 };
