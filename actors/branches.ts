@@ -1,5 +1,6 @@
 import { Array, Context, Effect, Layer, type Scope } from "effect";
 import { Config } from "../src/config/config.ts";
+import { Guard, type GuardShape } from "../src/guard/guard.ts";
 import type { SessionInfo } from "../src/model/session.ts";
 import {
   admitTo,
@@ -9,6 +10,7 @@ import {
   Refused,
   Registry,
   type Sessions,
+  takeGuarded,
 } from "./registry.ts";
 import { type Handlers, Hub, type Peer } from "./rpc.ts";
 import { type Refusal, Seats } from "./seats.ts";
@@ -28,7 +30,7 @@ export class Branches extends Context.Tag("sluice/Branches")<Branches, {
 
 /** The registry of a main thread that serves nobody itself: all sessions are in the workers. */
 export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Layer.effectContext(
-  Effect.map(Config, (settings) => {
+  Effect.map(Effect.all([Config, Guard]), ([settings, guard]) => {
     const seats = new Seats(capsOf(settings));
     const peers = new Set<Peer>();
     const all = overAll(peers);
@@ -44,7 +46,7 @@ export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Laye
     ).pipe(Context.add(
       Branches,
       Branches.of({
-        handlers: seatHandlers(seats),
+        handlers: seatHandlers(seats, guard),
         join: (peer) =>
           Effect.asVoid(Effect.acquireRelease(
             Effect.sync(() => peers.add(peer)),
@@ -64,20 +66,28 @@ export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Laye
   }),
 );
 
-const seatHandlers = (seats: Seats): Effect.Effect<Handlers, never, Scope.Scope> =>
+const seatHandlers = (
+  seats: Seats,
+  guard: GuardShape,
+): Effect.Effect<Handlers, never, Scope.Scope> =>
   Effect.gen(function* () {
     const taken = new Set<string>();
+    const take = takeGuarded(seats, guard);
+    let gone = false;
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
+        gone = true;
         for (const id of taken) seats.leave(id);
       })
     );
     return {
-      "registry.take": (ip: string) => {
-        const answer = seats.take(ip);
-        if ("id" in answer) taken.add(answer.id);
-        return Effect.succeed(answer);
-      },
+      "registry.take": (ip: string, protocol: string) =>
+        Effect.tap(take(ip, protocol), (answer) => {
+          if (!("id" in answer)) return;
+          // The guard may keep one waiting for longer than its worker lives.
+          if (gone) seats.leave(answer.id);
+          else taken.add(answer.id);
+        }),
       "registry.login": (id: string, name: string, max: number) =>
         Effect.succeed(seats.login(id, name, max)),
       "registry.another": (id: string) => Effect.succeed(seats.another(id)),
@@ -135,7 +145,7 @@ export const workerRegistry: Layer.Layer<Registry | OwnSessions, never, Hub> = L
   Effect.map(Hub, (hub) => {
     const here = localSessions();
     const admit = admitTo({
-      take: (ip) => hub.call("registry.take", ip),
+      take: (ip, protocol) => hub.call("registry.take", ip, protocol),
       login: (id, name, max) => hub.call<Refusal | undefined>("registry.login", id, name, max),
       another: (id) => hub.call<Refusal | undefined>("registry.another", id),
       oneLess: (id) => Effect.sync(() => hub.send("registry.oneLess", id)),

@@ -3,6 +3,8 @@ import { Context, Deferred, Effect, FiberSet, type Scope } from "effect";
 import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
 import { fault } from "../src/failpoint.ts";
+import { Guard, type GuardShape } from "../src/guard/guard.ts";
+import { guardedAs } from "../src/guard/watchman.ts";
 import { type Refusal, type Refused, Registry, type Seat } from "./registry.ts";
 import { Socket } from "./socket.ts";
 import { supervise } from "./supervisor.ts";
@@ -69,6 +71,7 @@ export const listen = (
 ): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
+    const guard = yield* Guard;
     const sharing = yield* PortSharing;
     const patience = patient();
     const serveAll = yield* FiberSet.makeRuntime<never>();
@@ -77,7 +80,7 @@ export const listen = (
 
     const entered = (socket: Socket) => {
       const ip = plainAddress(socket.remoteAddress);
-      const child = admit(registry, options, socket, ip, patience);
+      const child = admit(registry, guard, options, socket, ip, patience);
       serveAll(
         supervise(name, { restart: "temporary", max: 0, within: 0 }, child).pipe(
           Effect.ignore,
@@ -120,6 +123,7 @@ const formatAddress = (address: string, port: number): string => {
 /** One child of the listener: takes a seat, serves, and closes the socket whatever happens. */
 const admit = (
   registry: Registry["Type"],
+  guard: GuardShape,
   options: ListenerOptions,
   socket: Socket,
   ip: string,
@@ -138,9 +142,13 @@ const admit = (
   }).pipe(
     Effect.catchTag("Refused", ({ refusal }) =>
       Effect.zipRight(
-        Effect.sync(() => {
+        Effect.suspend(() => {
           socket.write(new TextEncoder().encode(options.farewell?.(refusal) ?? ""));
           socket.end();
+          // BEHAVIOUR CONN-04: whoever asks for more places than an address has.
+          return refusal === "per_host"
+            ? guard.report({ ip, protocol: guardedAs(options.protocol) }, "limit_exceeded")
+            : Effect.void;
         }),
         Effect.logDebug("connection refused").pipe(
           Effect.annotateLogs({ protocol: options.protocol, ip, refusal }),

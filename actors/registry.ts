@@ -1,5 +1,7 @@
 import { Context, Data, Effect, Layer, Option, type Scope } from "effect";
 import { Config } from "../src/config/config.ts";
+import { Guard, type GuardShape } from "../src/guard/guard.ts";
+import { guardedAs } from "../src/guard/watchman.ts";
 import type { SessionInfo } from "../src/model/session.ts";
 import { type Refusal, Seats } from "./seats.ts";
 
@@ -57,13 +59,13 @@ export class Registry extends Context.Tag("sluice/Registry")<
   /** The only one of a process that serves in one thread. */
   static readonly layer: Layer.Layer<Registry, never, Config> = Layer.effect(
     Registry,
-    Effect.map(Config, (settings) => {
+    Effect.map(Effect.all([Config, Guard]), ([settings, guard]) => {
       const seats = new Seats(capsOf(settings));
       const here = localSessions();
       return Registry.of({
         ...here.sessions,
         enter: here.enter,
-        admit: admitTo(ownCounter(seats)),
+        admit: admitTo(ownCounter(seats, guard)),
         drain: (seconds) =>
           Effect.andThen(
             Effect.sync(() => seats.drain()),
@@ -85,6 +87,7 @@ export const capsOf = ({ common, sftpd }: Config["Type"]) => ({
 export interface Counter {
   readonly take: (
     ip: string,
+    protocol: string,
   ) => Effect.Effect<{ readonly id: string } | { readonly refusal: Refusal }>;
   readonly login: (id: string, name: string, max: number) => Effect.Effect<Refusal | undefined>;
   readonly another: (id: string) => Effect.Effect<Refusal | undefined>;
@@ -92,8 +95,20 @@ export interface Counter {
   readonly leave: (id: string) => Effect.Effect<void>;
 }
 
-const ownCounter = (seats: Seats): Counter => ({
-  take: (ip) => Effect.sync(() => seats.take(ip)),
+/**
+ * Takes a seat for whom the guard lets in: bans, allow list and rates first, so
+ * that who is kept waiting holds no place (BEHAVIOUR CONN-02).
+ */
+export const takeGuarded = (seats: Seats, guard: GuardShape): Counter["take"] => (ip, protocol) =>
+  Effect.gen(function* () {
+    const visitor = { ip, protocol: guardedAs(protocol) };
+    const refusal = yield* guard.admit(visitor);
+    if (refusal) return { refusal };
+    return seats.take(ip);
+  });
+
+const ownCounter = (seats: Seats, guard: GuardShape): Counter => ({
+  take: takeGuarded(seats, guard),
   login: (id, name, max) => Effect.sync(() => seats.login(id, name, max)),
   another: (id) => Effect.sync(() => seats.another(id)),
   oneLess: (id) => Effect.sync(() => seats.oneLess(id)),
@@ -101,10 +116,10 @@ const ownCounter = (seats: Seats): Counter => ({
 });
 
 /** `admit` of a registry whose seats are counted by `counter`. */
-export const admitTo = (counter: Counter): Registry["Type"]["admit"] => ({ ip }) =>
+export const admitTo = (counter: Counter): Registry["Type"]["admit"] => ({ ip, protocol }) =>
   Effect.acquireRelease(
     Effect.flatMap(
-      counter.take(ip),
+      counter.take(ip, protocol),
       (taken) => "refusal" in taken ? new Refused(taken) : Effect.succeed(taken.id),
     ),
     counter.leave,

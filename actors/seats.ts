@@ -1,5 +1,13 @@
+import type { GuardRefusal } from "../src/guard/guard.ts";
+
 /** Why a connection or a session was not admitted. */
-export type Refusal = "total" | "per_host" | "startups" | "per_user" | "draining";
+export type Refusal =
+  | "total"
+  | "per_host"
+  | "startups"
+  | "per_user"
+  | "draining"
+  | GuardRefusal;
 
 /** Caps; 0 is no cap. */
 export interface Caps {

@@ -18,6 +18,7 @@ import { Config, type Settings } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
+import { watchman } from "./guard/watchman.ts";
 import { probes } from "./health.ts";
 import { startCrew } from "./crew.ts";
 import { prepareHostKeys } from "./host_keys.ts";
@@ -85,6 +86,7 @@ export const serve = (settings: Settings, options: ServeOptions) =>
       const { identityLayer, serveProtocols } = yield* Effect.promise(() => import("./serving.ts"));
       const services = yield* Layer.build(
         Layer.mergeAll(identityLayer, Registry.layer).pipe(
+          Layer.provideMerge(watchman),
           Layer.provideMerge(filesLayer(settings)),
         ),
       );

@@ -1,6 +1,7 @@
 import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect";
 import { Branches, hubRegistry } from "../actors/branches.ts";
 import { holdPorts } from "../actors/ports.ts";
+import { guardHandlers } from "../actors/remote_guard.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
@@ -14,6 +15,7 @@ import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
+import { watchman } from "./guard/watchman.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
 import { prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
@@ -106,6 +108,7 @@ const hubLayer = (memory: SharedMemory) =>
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),
+    Layer.provideMerge(watchman),
     Layer.provideMerge(bookedAccounts),
     Layer.provideMerge(AccountBook.layer),
     Layer.provideMerge(Layer.sync(Participant, () => {
@@ -122,6 +125,7 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     const branches = yield* Branches;
     const fixed: Handlers = {
       ...(yield* accountHandlers),
+      ...(yield* guardHandlers),
       ...(yield* journalHandlers),
       ...(yield* elsewhereHandlers),
       "worker.escaped": () => Effect.sync(countEscape),

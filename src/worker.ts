@@ -2,6 +2,7 @@ import { Cause, Context, Effect, Exit, Layer, Scope } from "effect";
 import { OwnSessions, sessionHandlers, workerRegistry } from "../actors/branches.ts";
 import { PortSharing } from "../actors/listener.ts";
 import { journalLayer } from "../actors/journal.ts";
+import { remoteGuard } from "../actors/remote_guard.ts";
 import { remoteAccounts } from "../actors/remote_accounts.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
 import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
@@ -28,7 +29,9 @@ const services = ({ settings, participant }: Greeting) =>
     Layer.provideMerge(
       Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
     ),
-    Layer.provideMerge(Layer.mergeAll(remoteAccounts, remoteSink, intentLog(partOf(participant)))),
+    Layer.provideMerge(
+      Layer.mergeAll(remoteAccounts, remoteGuard, remoteSink, intentLog(partOf(participant))),
+    ),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );

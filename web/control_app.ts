@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { Registry } from "../actors/registry.ts";
 import { Users } from "../src/catalog/catalog.ts";
 import type { CatalogError, FsError } from "../src/errors.ts";
+import { Guard } from "../src/guard/guard.ts";
 import type { User } from "../src/model/user.ts";
 import type { Usage } from "../src/vfs/quota.ts";
 
@@ -30,6 +31,7 @@ export const controlApp = (
   Effect.gen(function* () {
     const registry = yield* Registry;
     const users = yield* Users;
+    const guard = yield* Guard;
     const run = yield* FiberSet.makeRuntimePromise<never>();
     const app = new Hono();
 
@@ -83,6 +85,7 @@ export const controlApp = (
           return yield* controls.scan(user);
         }),
       ));
+    app.post("/v1/guard/refresh", (c) => answer(c, Effect.as(guard.refresh, { refreshed: true })));
     app.post("/v1/drain", async (c) => {
       const asked: unknown = await c.req.json().catch(() => ({}));
       const seconds = typeof asked === "object" && asked !== null && "seconds" in asked

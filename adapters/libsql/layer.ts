@@ -18,6 +18,7 @@ import { attempt, Database, whenFree, type Writer } from "../../src/catalog/data
 import { schemaVersion } from "../../src/catalog/migrate.ts";
 import { foldersLayer } from "../../src/catalog/folders.ts";
 import { groupsLayer } from "../../src/catalog/groups.ts";
+import { type GuardStore, guardStoreLayer } from "../../src/catalog/guard.ts";
 import { usersLayer } from "../../src/catalog/users.ts";
 import { Config, type Settings } from "../../src/config/config.ts";
 import { CatalogError } from "../../src/errors.ts";
@@ -71,6 +72,7 @@ export const libsqlLayer: Layer.Layer<
   | Admins
   | Folders
   | Groups
+  | GuardStore
   | Journal
   | JournalSink
   | EventStore
@@ -78,13 +80,20 @@ export const libsqlLayer: Layer.Layer<
   | Database,
   CatalogError,
   Config | Passwords | IntentLog
-> = Layer.mergeAll(catalogLayer, usersLayer, adminsLayer, foldersLayer, groupsLayer, journalLayer)
+> = Layer.mergeAll(
+  catalogLayer,
+  usersLayer,
+  adminsLayer,
+  foldersLayer,
+  groupsLayer,
+  guardStoreLayer,
+  journalLayer,
+)
   .pipe(
     Layer.provideMerge(hubSink),
     Layer.provideMerge(writerLayer),
     Layer.provideMerge(databaseLayer),
   );
-
 /** Tells this machine's prepared operations from those of others on the same server. */
 const nodeName = (config: Settings): Effect.Effect<string, CatalogError> =>
   Effect.try({

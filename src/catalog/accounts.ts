@@ -6,7 +6,7 @@ import type { Executor } from "./catalog.ts";
 import type { Db } from "./database.ts";
 
 /** What the catalog keeps by name. */
-export type ObjectType = "user" | "admin" | "folder" | "group";
+export type ObjectType = "user" | "admin" | "folder" | "group" | "ip_list_entry";
 
 /** Records who changed which account, inside the change's own transaction (SECURITY section 5). */
 export const recordChange = (

@@ -52,6 +52,12 @@ export class Users extends Context.Tag("sluice/Users")<Users, {
     username: string,
     what: "first_upload" | "first_download",
   ) => Effect.Effect<void>;
+  /** Counts bytes against the user's data-transfer limits (BEHAVIOUR DT-04). */
+  readonly addTransfer: (
+    username: string,
+    way: "upload" | "download",
+    bytes: number,
+  ) => Effect.Effect<void, CatalogError>;
   /** Takes a one-time code's time step; false when this or a later step was used before. */
   readonly useTotpStep: (username: string, step: number) => Effect.Effect<boolean, CatalogError>;
   /**

@@ -6,6 +6,7 @@ import { accounts } from "./migrations/0001_accounts.ts";
 import { journal } from "./migrations/0002_journal.ts";
 import { groups } from "./migrations/0004_groups.ts";
 import { settledIntents } from "./migrations/0003_settled_intents.ts";
+import { guard } from "./migrations/0005_guard.ts";
 
 /** One step of the schema. Never edited once released: a change is a new step. */
 export interface Migration {
@@ -15,8 +16,13 @@ export interface Migration {
 }
 
 /** In order; versions are 1, 2, 3 ... */
-export const migrations: ReadonlyArray<Migration> = [accounts, journal, settledIntents, groups];
-
+export const migrations: ReadonlyArray<Migration> = [
+  accounts,
+  journal,
+  settledIntents,
+  groups,
+  guard,
+];
 /** The schema this program works with. */
 export const currentVersion = migrations.length;
 

@@ -92,7 +92,41 @@ export interface IntentsTable {
   quota: string;
 }
 
+export interface IpListsTable {
+  type: Int;
+  ipornet: string;
+  mode: Int;
+  protocols: Int;
+  description: string;
+  created_at: Int;
+  updated_at: Int;
+}
+
+/** What an address did wrong; summed over the time of observation. */
+export interface DefenderEventsTable {
+  id: Generated<Int>;
+  ip: string;
+  at: Int;
+  score: Int;
+}
+
+export interface DefenderBansTable {
+  ip: string;
+  /** Unix milliseconds. */
+  until: Int;
+}
+
+/** One row, whose version grows with each change of lists or bans. */
+export interface GuardChangesTable {
+  id: Int;
+  version: Int;
+}
+
 export interface Tables {
+  ip_lists: IpListsTable;
+  defender_events: DefenderEventsTable;
+  defender_bans: DefenderBansTable;
+  guard_changes: GuardChangesTable;
   schema_version: SchemaVersionTable;
   users: UsersTable;
   admins: AdminsTable;

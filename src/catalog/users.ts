@@ -222,6 +222,22 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
               Effect.logWarning("counter not stored", e)),
           ),
 
+        addTransfer: Effect.fn("Users.addTransfer")(function* (username, way, bytes) {
+          const column = way === "upload"
+            ? "used_upload_data_transfer" as const
+            : "used_download_data_transfer" as const;
+          yield* transact(
+            "count transfer",
+            (trx) =>
+              attempt(
+                "count transfer",
+                () =>
+                  trx.updateTable("users").set({ [column]: sql`${sql.ref(column)} + ${bytes}` })
+                    .where("username", "=", nameOf(username)).execute(),
+              ),
+          );
+        }),
+
         useTotpStep: Effect.fn("Users.useTotpStep")(function* (username, step) {
           const result = yield* transact(
             "one-time code",

@@ -19,7 +19,47 @@ export const Log = section({
   format: withDefault(S.Literal("auto", "json", "pretty"), "auto"),
 });
 
+/** BEHAVIOUR section 19. Times are minutes, scores points. */
+export const Defender = section({
+  enabled: withDefault(S.Boolean, true),
+  /** Points of an address within `observation_time` that ban it: at this sum, not beyond it. */
+  threshold: withDefault(Count.pipe(S.positive()), 15),
+  observation_time: withDefault(Count.pipe(S.positive()), 30),
+  ban_time: withDefault(Count.pipe(S.positive()), 30),
+  /** Per cent of `ban_time` that each attempt while banned adds; at least a minute unless 0. */
+  ban_time_increment: withDefault(Count, 50),
+  /** No ban lasts longer from now on, however often it grows. */
+  max_ban_time: withDefault(Count.pipe(S.positive()), 7 * 24 * 60),
+  /** A login as somebody who does not exist. */
+  score_invalid: withDefault(Count, 2),
+  /** Wrong credentials of somebody who does. */
+  score_valid: withDefault(Count, 1),
+  score_limit_exceeded: withDefault(Count, 3),
+  score_no_auth: withDefault(Count, 0),
+});
+
+/** BEHAVIOUR section 20: `average` admissions in each `period` (milliseconds), `burst` at once. */
+export const RateLimiter = section({
+  average: withDefault(Count, 0),
+  period: withDefault(Count.pipe(S.greaterThanOrEqualTo(100)), 1000),
+  burst: withDefault(Count.pipe(S.positive()), 1),
+  /** 1 for all addresses together, 2 for each. */
+  type: withDefault(S.Literal(1, 2), 2),
+  protocols: withDefault(S.Array(S.Literal("SSH", "FTP", "DAV", "HTTP")), [
+    "SSH",
+    "FTP",
+    "DAV",
+    "HTTP",
+  ]),
+  /** A refusal counts against its address; of type 2 only. */
+  generate_defender_events: withDefault(S.Boolean, false),
+});
+
 export const Common = section({
+  /** 1: only listed addresses may connect (BEHAVIOUR IPL-02). */
+  allowlist_status: withDefault(S.Literal(0, 1), 0),
+  defender: S.optionalWith(Defender, { default: () => S.decodeUnknownSync(Defender)({}) }),
+  rate_limiters: withDefault(S.Array(RateLimiter), []),
   /** Minutes without activity before a session is closed; 0 never (BEHAVIOUR CONN-06). */
   idle_timeout: withDefault(S.Number.pipe(S.nonNegative()), 15),
   /** 0 direct, 1 safe atomic (default), 2 atomic and keep what a cut new upload left (section 11). */

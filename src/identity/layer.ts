@@ -3,6 +3,7 @@ import { Users } from "../catalog/catalog.ts";
 import { Config } from "../config/config.ts";
 import type { ConfigError } from "../errors.ts";
 import { Journal } from "../events/journal.ts";
+import { Guard } from "../guard/guard.ts";
 import { canonicalAddress } from "../guard/address.ts";
 import { loadAuthorities } from "./authorities.ts";
 import { accountRefusal } from "./gate.ts";
@@ -31,6 +32,7 @@ export const sharedLayer: Layer.Layer<
       settings,
       users,
       journal: yield* Journal,
+      guard: yield* Guard,
       passwords: yield* Passwords,
       secondFactor: yield* SecondFactor,
       authorities: yield* loadAuthorities(settings.sftpd),

@@ -4,6 +4,7 @@ import type { Settings } from "../config/config.ts";
 import type { CatalogError } from "../errors.ts";
 import type { Journal } from "../events/journal.ts";
 import { fault } from "../failpoint.ts";
+import type { GuardShape } from "../guard/guard.ts";
 import type { User } from "../model/user.ts";
 import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
@@ -31,12 +32,13 @@ export interface LoginContext {
   readonly passwords: typeof Passwords.Service;
   readonly secondFactor: typeof SecondFactor.Service;
   readonly authorities: Authorities;
+  readonly guard: GuardShape;
 }
 
 /** Starts one connection's attempts. They run one at a time, in the order they came. */
 export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
   Effect.map(Effect.makeSemaphore(1), (turn) => {
-    const { peer, settings, users, journal, passwords, secondFactor, authorities } = context;
+    const { peer, settings, users, journal, passwords, secondFactor, authorities, guard } = context;
     const { sftpd, data_provider } = settings;
     const methods = serverMethods(sftpd);
     const tries = new Tries(sftpd.max_auth_tries);
@@ -48,6 +50,16 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
     let workStarted = 0;
 
     const events = loginEvents(journal, peer);
+    const visitor = { ip: peer.ip, protocol: "SSH" } as const;
+    /** The last name that was tried is somebody's. */
+    let known = false;
+    /** Refused keys count once, when the client leaves without a login (BEHAVIOUR DEF-06). */
+    let keysRefused = false;
+    let counted = false;
+    const offend = () => {
+      counted = true;
+      return guard.report(visitor, known ? "valid" : "invalid");
+    };
 
     const refused = (): LoginOutcome => ({
       _tag: "Refused",
@@ -61,8 +73,12 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       return name;
     };
     const lookup = (name: string | undefined): Effect.Effect<User | undefined, CatalogError> =>
-      name === undefined ? Effect.succeed(undefined) : users.effective(name);
-
+      Effect.tap(
+        name === undefined ? Effect.succeed(undefined) : users.effective(name),
+        (user) => {
+          known = user !== undefined;
+        },
+      );
     /** The one place that lets somebody in. */
     const admit = (proven: Extract<Verdict, { _tag: "Proven" }>) =>
       Effect.gen(function* () {
@@ -70,6 +86,8 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
         const now = yield* Clock.currentTimeMillis;
         const reason = loginRefusal(user, { ip: peer.ip, now, method });
         if (reason !== undefined) return wrong(reason);
+        // Banned by what others did from there since this one connected (SECURITY 6.12).
+        if (yield* guard.isBanned(visitor)) return wrong("the address is banned");
         const upkeep = Effect.gen(function* () {
           if (rehash !== undefined) {
             const hash = yield* passwords.hash(rehash);
@@ -124,6 +142,8 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
           ? exit.value.reason
           : "internal error";
         yield* events.failed(name ?? typed, label, reason);
+        if (method === "publickey") keysRefused = true;
+        else if (Exit.isSuccess(exit)) yield* offend();
         if (method !== "publickey") {
           const elapsed = Math.max(0, (yield* Clock.currentTimeMillis) - workStarted);
           yield* Effect.sleep(failureDelay + answerGrid - elapsed % answerGrid);
@@ -152,7 +172,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
         }
         if (Exit.isFailure(exit)) {
           yield* Effect.logError("a key could not be looked up", exit.cause);
-        }
+        } else keysRefused = true;
         return refused();
       }));
 
@@ -231,6 +251,16 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             return { _tag: "Proven", user, method, ...(rehash === undefined ? {} : { rehash }) };
           })),
 
-      abandoned: events.abandoned,
+      abandoned: Effect.andThen(
+        events.abandoned,
+        Effect.suspend(() => {
+          if (finished) return Effect.void;
+          if (keysRefused) {
+            keysRefused = false;
+            return offend();
+          }
+          return counted ? Effect.void : guard.report(visitor, "no_auth");
+        }),
+      ),
     };
   });

@@ -8,6 +8,7 @@ import type { Principal } from "../model/session.ts";
 import type { User } from "../model/user.ts";
 import { isStagedName, stagedMark } from "../storage/staged.ts";
 import { components, type VPath } from "../vpath.ts";
+import type { Limits } from "./limits.ts";
 import type { LatePaths } from "./late_paths.ts";
 import type { PathLocks } from "./locks.ts";
 import type { Mounts, Spot } from "./mounts.ts";
@@ -59,6 +60,8 @@ export class Access {
     readonly principal: Principal,
     readonly mounts: Mounts,
     readonly observer: TransferObserver | undefined,
+    /** Undefined where nothing limits the user's transfers. */
+    readonly limits: Limits | undefined = undefined,
   ) {
     this.permissions = permissionsOf(user);
     this.patterns = patternsOf(user);

@@ -1,6 +1,7 @@
+import { Line, lineBytes } from "./line.ts";
 import type { Usage } from "./quota.ts";
 
-/** Numbers of one account, 8 bytes each; after `parts` three for every participant. */
+/** Numbers of one account, 8 bytes each: from `line` the {@linkcode Line}, after `parts` three for every participant. */
 const at = {
   lock: 0,
   bytes: 1,
@@ -9,7 +10,8 @@ const at = {
   heldFiles: 4,
   changing: 5,
   version: 6,
-  parts: 8,
+  line: 8,
+  parts: 8 + lineBytes / 8,
 } as const;
 const part = { heldBytes: 0, heldFiles: 1, changing: 2, size: 3 } as const;
 
@@ -51,10 +53,13 @@ export class Account {
   readonly #lock: number;
   readonly #me: number;
   readonly #life: number;
+  /** How fast and how much the user moves; needs no turn. */
+  readonly line: Line;
 
   constructor(memory: SharedArrayBuffer, offset: number, viewer: Viewer) {
     this.#n = new Float64Array(memory, offset);
     this.#words = new Int32Array(memory, offset);
+    this.line = new Line(memory, offset + 8 * at.line);
     this.#lock = at.lock;
     this.#me = at.parts + part.size * viewer.index;
     this.#life = viewer.life;

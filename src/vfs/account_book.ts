@@ -1,13 +1,12 @@
 import { Context, Effect, Layer } from "effect";
 import { Users } from "../catalog/catalog.ts";
 import type { CatalogError } from "../errors.ts";
-import type { User } from "../model/user.ts";
 import { Account, accountBytes } from "./account.ts";
 import { Participant } from "../participant.ts";
-import type { Usage } from "./quota.ts";
+import type { Payer, Usage } from "./quota.ts";
 
 /** What an account is opened with: the counters fill it if it is new. */
-export type Owner = Pick<User, "id" | "username" | "used_quota_size" | "used_quota_files">;
+export type Owner = Omit<Payer, "quota_size" | "quota_files">;
 
 /** Where an account lies. Plain data, for other threads too. */
 export interface Place {
@@ -52,7 +51,8 @@ export class AccountBook extends Context.Tag("sluice/AccountBook")<AccountBook, 
       let segment = new SharedArrayBuffer(0);
       let used = perSegment;
       return AccountBook.of({
-        open: ({ id, username, used_quota_size, used_quota_files }) => {
+        open: (owner) => {
+          const { id, username, used_quota_size, used_quota_files } = owner;
           // A user that was deleted and made anew is another one.
           const key = `${id} ${username}`;
           const known = places.get(key);
@@ -62,8 +62,12 @@ export class AccountBook extends Context.Tag("sluice/AccountBook")<AccountBook, 
             used = 0;
           }
           const place = { memory: segment, offset: size * used++, username };
-          new Account(place.memory, place.offset, hub)
-            .set({ bytes: used_quota_size, files: used_quota_files });
+          const account = new Account(place.memory, place.offset, hub);
+          account.set({ bytes: used_quota_size, files: used_quota_files });
+          account.line.begin(
+            owner.used_upload_data_transfer ?? 0,
+            owner.used_download_data_transfer ?? 0,
+          );
           places.set(key, place);
           names.set(username, place);
           return place;

@@ -12,6 +12,7 @@ import { setAttributes } from "./attributes.ts";
 import { hardLink, mkdir, remove, rmdir, symlink } from "./change.ts";
 import { checksum } from "./checksum.ts";
 import { copy } from "./copy.ts";
+import { isLimited, Limits } from "./limits.ts";
 import { LatePaths } from "./late_paths.ts";
 import { PathLocks } from "./locks.ts";
 import { available, list, readlink, realpath, stat, statNow } from "./look.ts";
@@ -64,7 +65,10 @@ export const sharedVfsFactory: Layer.Layer<
             const start = mounts.locate(home);
             yield* makeDirectories(start.storage, start.key as VPath);
           }
-          return view(new Access(services, user, principal, mounts, observer), home);
+          const limits = isLimited(user, principal.ip)
+            ? new Limits(yield* services.quota.lineOf(user), user, principal.ip, services.users)
+            : undefined;
+          return view(new Access(services, user, principal, mounts, observer, limits), home);
         }),
     });
   }),

@@ -80,6 +80,8 @@ const openToRead = (access: Access, path: VPath): Effect.Effect<OwnedHandle, FsE
     const { storage, key } = access.at(path);
     const { atOnce } = storage;
     if (atOnce) return attempt(() => readNow(access, path, atOnce));
+    const spent = access.limits?.refusal("download", path);
+    if (spent) return Effect.fail(spent);
     return Effect.andThen(
       access.check("read", path),
       inScope((later) =>
@@ -92,7 +94,7 @@ const openToRead = (access: Access, path: VPath): Effect.Effect<OwnedHandle, FsE
   });
 
 const readNow = (access: Access, path: VPath, atOnce: AtOnce): OwnedHandle => {
-  const denied = access.verdict("read", path);
+  const denied = access.verdict("read", path) ?? access.limits?.refusal("download", path);
   if (denied) throw denied;
   const reader = atOnce.reader(access.at(path).key);
   return new ReadHandle(access, path, reader, endingNow(() => reader.release()));
@@ -197,7 +199,8 @@ const plan = (
   existing: Entry | undefined,
   options: OpenOptions,
 ): WriteOptions => {
-  const refused = refusal(access, path, existing, options);
+  const refused = refusal(access, path, existing, options) ??
+    access.limits?.refusal("upload", path);
   if (refused) throw refused;
   if (options.read && access.at(path).storage.can.write !== "random") {
     throw access.error("Unsupported", "open", path, "no read-write access here");

@@ -1,6 +1,7 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError, FsError } from "../errors.ts";
 import type { User } from "../model/user.ts";
+import type { Line } from "./line.ts";
 
 /** Bytes and files a user holds. */
 export interface Usage {
@@ -27,11 +28,16 @@ export interface Lease {
   release(): void;
 }
 
-/** Who an account belongs to: a user, or a folder under `/name`. The limits are of the asking session; 0 is none. */
-export type Payer = Pick<
-  User,
-  "id" | "username" | "used_quota_size" | "used_quota_files" | "quota_size" | "quota_files"
->;
+/**
+ * Who an account belongs to: a user, or a folder under `/name`, which has no
+ * counters of transfer. The limits are of the asking session; 0 is none.
+ */
+export type Payer =
+  & Pick<
+    User,
+    "id" | "username" | "used_quota_size" | "used_quota_files" | "quota_size" | "quota_files"
+  >
+  & Partial<Pick<User, "used_upload_data_transfer" | "used_download_data_transfer">>;
 
 /** A user's account, for who cannot wait. */
 export interface AtHand {
@@ -46,6 +52,8 @@ export interface AtHand {
  * user's sessions; the durable counters follow through the journal's settle.
  */
 export class Quota extends Context.Tag("sluice/Quota")<Quota, {
+  /** The way that all transfers of the user share, over all threads. */
+  readonly lineOf: (user: User) => Effect.Effect<Line>;
   /**
    * Starts an upload. `replaces` is the size of the file being replaced or
    * extended (counted already), undefined for a new file. Fails with

@@ -65,6 +65,7 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
               },
             });
           })),
+      lineOf: (user) => on(user, (account) => Effect.succeed(account.line)),
       set: accounts.set,
       recount: (user, count) =>
         on(user, (account) =>
@@ -95,11 +96,14 @@ export const quotaAccounts: Layer.Layer<Quota, never, Users> = sharedQuota.pipe(
   Layer.provide(Participant.alone),
 );
 
-const ownerOf = ({ id, username, used_quota_size, used_quota_files }: Payer): Owner => ({
-  id,
-  username,
-  used_quota_size,
-  used_quota_files,
+/** Only what an account begins with: it goes to another thread, and a user holds more. */
+const ownerOf = (payer: Payer): Owner => ({
+  id: payer.id,
+  username: payer.username,
+  used_quota_size: payer.used_quota_size,
+  used_quota_files: payer.used_quota_files,
+  used_upload_data_transfer: payer.used_upload_data_transfer ?? 0,
+  used_download_data_transfer: payer.used_download_data_transfer ?? 0,
 });
 
 const reserve = (

@@ -8,6 +8,7 @@ import type { Access } from "./access.ts";
 import { setAttributes } from "./attributes.ts";
 import type { Ending } from "./ending.ts";
 import { promised } from "./promised.ts";
+import type { Flow } from "./limits.ts";
 import type { OwnedHandle } from "./vfs.ts";
 
 /** A download. One event at its end, if anything was read. */
@@ -16,6 +17,7 @@ export class ReadHandle implements OwnedHandle {
   readonly #reader: Reader;
   readonly #ending: Ending;
   readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
+  readonly #flow: Flow | undefined;
   readonly #started = Date.now();
   #moved = 0;
   #failed = false;
@@ -30,12 +32,15 @@ export class ReadHandle implements OwnedHandle {
     this.#access = access;
     this.#reader = reader;
     this.#ending = ending;
+    this.#flow = access.limits?.flow("download", path);
     this.#watch = access.observer?.begin(path, "download");
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
     try {
       const n = await this.#reader.readAt(offset, into);
+      // After the look: only what there is takes its turn.
+      if (this.#flow) await this.#flow.pass(n);
       this.#moved += n;
       this.#watch?.moved(n);
       return n;
@@ -69,12 +74,13 @@ export class ReadHandle implements OwnedHandle {
 
   closeNow(): boolean {
     const { now: release } = this.#ending;
-    if (this.#over || !release) return false;
+    if (this.#over || !release || this.#flow?.stores) return false;
     const { services: { journal } } = this.#access;
     if (this.#moved > 0) {
       if (this.#access.isFirst("first_download") || !journal.recordNow(this.#event())) return false;
     }
     this.#over = true;
+    this.#flow?.cancel();
     this.#watch?.end();
     release();
     return true;
@@ -85,7 +91,8 @@ export class ReadHandle implements OwnedHandle {
       if (this.#over) return Effect.void;
       this.#over = true;
       this.#watch?.end();
-      const { later: over } = this.#ending;
+      const { later } = this.#ending;
+      const over = this.#flow ? Effect.ensuring(this.#flow.end, later) : later;
       return this.#moved === 0 ? over : Effect.ensuring(
         Effect.andThen(
           this.#access.services.journal.record(this.#event()),

@@ -7,6 +7,7 @@ import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { attributesAllowed } from "./attributes.ts";
 import type { Ending } from "./ending.ts";
+import type { Flow } from "./limits.ts";
 import { entryAt } from "./look.ts";
 import { promised } from "./promised.ts";
 import { abandon, publish } from "./publish.ts";
@@ -34,6 +35,7 @@ export class UploadHandle implements OwnedHandle {
   /** Mode and times to set at commit. */
   pending: Attributes = {};
   readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
+  readonly #flow: Flow | undefined;
   readonly #leave: () => void;
   readonly #readable: boolean;
   readonly #running = new Set<Promise<unknown>>();
@@ -60,6 +62,7 @@ export class UploadHandle implements OwnedHandle {
       truncate: (size) => this.truncate(size),
       remember: (attributes) => this.remember(attributes),
     });
+    this.#flow = access.limits?.flow("upload", path);
     this.#watch = access.observer?.begin(path, "upload");
   }
 
@@ -82,6 +85,22 @@ export class UploadHandle implements OwnedHandle {
   async write(offset: number, chunk: Uint8Array): Promise<void> {
     if (this.#state !== "open") throw this.#error("Aborted", "write");
     if (this.failure) throw this.failure;
+    if (this.#flow) await this.#track(this.#paced(this.#flow, offset, chunk));
+    else await this.#store(offset, chunk);
+  }
+
+  /** The close waits for what waits here; who leaves does not. */
+  async #paced(flow: Flow, offset: number, chunk: Uint8Array): Promise<void> {
+    try {
+      await flow.pass(chunk.length);
+    } catch (cause) {
+      throw this.#fail(cause, "write");
+    }
+    if (flow.cancelled) throw this.#error("Aborted", "write");
+    await this.#store(offset, chunk);
+  }
+
+  async #store(offset: number, chunk: Uint8Array): Promise<void> {
     const at = this.parts.options.append ? this.writer.size : offset;
     try {
       this.#makeRoom(at + chunk.length);
@@ -160,6 +179,7 @@ export class UploadHandle implements OwnedHandle {
     this.#tried = true;
     const { now: release } = this.parts.ending;
     if (!release || this.#state !== "open" || this.failure || this.#running.size > 0) return false;
+    if (this.#flow?.stores) return false;
     try {
       if (!publishNow(this)) return false;
     } catch (error) {
@@ -176,6 +196,7 @@ export class UploadHandle implements OwnedHandle {
     return Effect.suspend(() => {
       if (this.#state === "closed") return Effect.void;
       this.#state = "closing";
+      this.#flow?.cancel();
       return Effect.uninterruptible(Effect.ensuring(
         this.#quiet(Effect.suspend(() => abandon(this))),
         this.#over(),
@@ -195,7 +216,8 @@ export class UploadHandle implements OwnedHandle {
     return Effect.suspend(() => {
       if (this.#state === "closed") return Effect.void;
       this.#vanish();
-      return this.parts.ending.later;
+      const { later } = this.parts.ending;
+      return this.#flow ? Effect.ensuring(this.#flow.end, later) : later;
     });
   }
 

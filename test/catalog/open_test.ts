@@ -110,7 +110,8 @@ live("S7.15: open() refuses a newer schema and changes nothing", () =>
     }));
     const error = yield* refusal(dir);
     assert.equal(error.reason, "NewerSchema");
-    assert.match(error.message, /schema 5 and this program knows 4/);
+    const both = `schema ${currentVersion + 1} and this program knows ${currentVersion}`;
+    assert.ok(error.message.includes(both), error.message);
   }));
 
 live("S7.11: open() recovers every user when only -shm is gone", () =>

@@ -88,6 +88,7 @@ export class World {
         touchLastLogin: (name) =>
           this.step("touchLastLogin", Effect.sync(() => void this.touched.push(name))),
         touchFirst: () => unused,
+        addTransfer: () => unused,
         useTotpStep: (name, step) =>
           this.step(
             "useTotpStep",

@@ -207,7 +207,14 @@ it("open() finds room for ten thousand accounts", () =>
         const accounts = yield* Accounts;
         const viewer = yield* Participant;
         for (let id = 1; id <= 10_000; id++) {
-          const owner = { id, username: `u${id}`, used_quota_size: id, used_quota_files: 1 };
+          const owner = {
+            id,
+            username: `u${id}`,
+            used_quota_size: id,
+            used_quota_files: 1,
+            used_upload_data_transfer: 0,
+            used_download_data_transfer: 0,
+          };
           const { memory, offset } = yield* accounts.open(owner);
           assert.equal(new Account(memory, offset, viewer).usage().bytes, id);
         }
@@ -216,6 +223,8 @@ it("open() finds room for ten thousand accounts", () =>
           username: "u1",
           used_quota_size: 99,
           used_quota_files: 9,
+          used_upload_data_transfer: 0,
+          used_download_data_transfer: 0,
         });
         assert.equal(new Account(first.memory, first.offset, viewer).usage().bytes, 1);
       }),
@@ -234,7 +243,14 @@ live(
       const users = Layer.succeed(
         Users,
         {
-          usage: () => Effect.succeed({ ...user, used_quota_size: stored, used_quota_files: 2 }),
+          usage: () =>
+            Effect.succeed({
+              ...user,
+              used_quota_size: stored,
+              used_quota_files: 2,
+              used_upload_data_transfer: 0,
+              used_download_data_transfer: 0,
+            }),
           setUsage: (_: string, { bytes }: { bytes: number }) =>
             Effect.sync(() => void (stored = bytes)),
         } as unknown as typeof Users.Service,

@@ -1,0 +1,69 @@
+import type { Settings } from "../config/config.ts";
+import type { GuardedProtocol } from "../model/ip_list.ts";
+
+type Limiter = Settings["common"]["rate_limiters"][number];
+
+/** Addresses that one limiter remembers; the one asked for longest ago is forgotten first. */
+const MOST_HOSTS = 10_000;
+/** The longest that an admission is put off, in milliseconds (BEHAVIOUR RL-04). */
+const LONGEST = 10_000;
+
+/**
+ * Token buckets of one limiter, each kept as the time at which it is full again.
+ * A request that is put off has taken its token already, so requests are
+ * admitted in the order in which they came.
+ */
+class Buckets {
+  readonly #fullAt = new Map<string, number>();
+  readonly #cost: number;
+
+  constructor(readonly limiter: Limiter) {
+    this.#cost = limiter.period / limiter.average;
+  }
+
+  /** Milliseconds to wait, or undefined for a refusal, which takes nothing. */
+  take(ip: string, now: number): number | undefined {
+    const key = this.limiter.type === 1 ? "" : ip;
+    const fullAt = Math.max(this.#fullAt.get(key) ?? 0, now) + this.#cost;
+    const wait = fullAt - now - this.#cost * this.limiter.burst;
+    if (wait > Math.min(this.#cost / 2, LONGEST)) return undefined;
+    this.#fullAt.delete(key);
+    this.#fullAt.set(key, fullAt);
+    if (this.#fullAt.size > MOST_HOSTS) {
+      this.#fullAt.delete(this.#fullAt.keys().next().value as string);
+    }
+    return Math.max(0, wait);
+  }
+}
+
+/** What the limiters say of one request. */
+export type RateVerdict =
+  | { readonly wait: number }
+  | {
+    readonly refused: true;
+    /** It counts against its address. */
+    readonly scores: boolean;
+  };
+
+/** All limiters of the settings: each request passes every one that speaks of its protocol. */
+export class RateLimits {
+  readonly #buckets: ReadonlyArray<Buckets>;
+
+  constructor(limiters: ReadonlyArray<Limiter>) {
+    this.#buckets = limiters.filter(({ average }) => average > 0).map((l) => new Buckets(l));
+  }
+
+  take(ip: string, protocol: GuardedProtocol, now: number): RateVerdict {
+    let wait = 0;
+    for (const buckets of this.#buckets) {
+      const { protocols, type, generate_defender_events } = buckets.limiter;
+      if (!protocols.includes(protocol)) continue;
+      const one = buckets.take(ip, now);
+      if (one === undefined) {
+        return { refused: true, scores: generate_defender_events && type === 2 };
+      }
+      wait = Math.max(wait, one);
+    }
+    return { wait };
+  }
+}
