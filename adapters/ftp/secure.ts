@@ -1,0 +1,112 @@
+import { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import type { KeyPair } from "../../src/tls/self_signed.ts";
+import type { Socket } from "../../actors/socket.ts";
+
+/** What all TLS connections of the adapter share. */
+export const makeContext = (pair: KeyPair, minimum: 12 | 13): SecureContext =>
+  createSecureContext({
+    cert: pair.certificate,
+    key: pair.key,
+    minVersion: minimum === 13 ? "TLSv1.3" : "TLSv1.2",
+  });
+
+/** How often a connection that the client ended is looked at until TLS has said its word. */
+const LOOK_MS = 50;
+const LOOKS = 4;
+
+/**
+ * Carries TLS over our own socket: Deno has no server's TLS for a connection
+ * that was plain before (`Deno.startTls` is for clients), and node:tls takes
+ * any stream.
+ *
+ * The end of the TCP connection is kept from TLS. So `end` of the TLS socket
+ * means that the client said so (close_notify); an end without that is a cut,
+ * and comes as an error. node:tls alone shows both alike under Deno [measured].
+ */
+class Carrier extends Duplex {
+  readonly #socket: Socket;
+  tls: TLSSocket | undefined;
+  #waiting: (() => void) | undefined;
+
+  constructor(socket: Socket) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+  }
+
+  /** Bytes of the client, in memory that is lent. */
+  feed(chunk: Uint8Array): void {
+    if (!this.destroyed && !this.push(Buffer.from(chunk))) this.#socket.pause();
+  }
+
+  /** The client will send no more. */
+  ended(): void {
+    let looks = 0;
+    const look = () => {
+      const { tls } = this;
+      if (!tls || tls.destroyed || tls.readableEnded) return;
+      if (this.readableLength > 0 || tls.readableLength > 0) looks = 0;
+      else if (++looks > LOOKS) return void tls.destroy(new Error("cut without close_notify"));
+      setTimeout(look, LOOK_MS);
+    };
+    look();
+  }
+
+  /** The connection is gone. */
+  gone(error?: Error): void {
+    this.#waiting?.();
+    this.tls?.destroy(error ?? new Error("the connection is gone"));
+    this.destroy();
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Uint8Array, _: string, done: (error?: Error | null) => void): void {
+    this.#waiting = () => {
+      this.#waiting = undefined;
+      done();
+    };
+    this.#socket.write(chunk, () => this.#waiting?.());
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#socket.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+}
+
+export interface Secured {
+  readonly tls: TLSSocket;
+  /** Where the bytes of the connection go from now on, and its end. */
+  readonly feed: (chunk: Uint8Array) => void;
+  readonly ended: () => void;
+  readonly gone: (error?: Error) => void;
+}
+
+/** Starts the server's side of TLS on a connection whose bytes the caller hands in. */
+export const secure = (socket: Socket, context: SecureContext): Secured => {
+  const carrier = new Carrier(socket);
+  // ALPACA (CVE-2021-3618): a client that wants to speak HTTP is not for us.
+  const tls = new TLSSocket(carrier, {
+    isServer: true,
+    secureContext: context,
+    ALPNProtocols: ["ftp"],
+  });
+  carrier.tls = tls;
+  carrier.on("error", () => {});
+  tls.on("error", () => {});
+  return {
+    tls,
+    feed: (chunk) => carrier.feed(chunk),
+    ended: () => carrier.ended(),
+    gone: (error) => carrier.gone(error),
+  };
+};
