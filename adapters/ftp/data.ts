@@ -40,11 +40,16 @@ export class DataConnections {
     return this.#passive !== undefined || this.#target !== undefined;
   }
 
+  /** A command begins: ABOR means it from now on. */
+  begin(): void {
+    this.#aborted = false;
+  }
+
   /** The data connection of one transfer, to be released. Rejects with 425, or 426 when aborted. */
   async open(): Promise<Channel> {
-    this.#aborted = false;
     this.#opening = true;
     try {
+      if (this.#aborted) throw refuse(426, "aborted");
       const conn = await this.#connect();
       if (this.#aborted || this.#closed) {
         conn.close();

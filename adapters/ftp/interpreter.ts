@@ -60,6 +60,7 @@ export class Interpreter {
     while (this.#queue.length > 0 && !this.#over) {
       const line = this.#queue.shift();
       if (this.#queue.length === MAX_QUEUED - 1) this.#state.control.resume();
+      this.#state.data.begin();
       const answer = await this.#answer(line);
       if (answer.code > 0) this.#state.reply(answer);
     }
@@ -76,6 +77,11 @@ export class Interpreter {
     if (!command.early && !state.account) return reply(530, "log in first");
     if (command.argument === "required" && argument === "") {
       return reply(501, `${verb} needs an argument`);
+    }
+    if (verb === "AUTH" && this.#queue.length > 0) {
+      // Sent in clear, and meant to run as if it had been protected.
+      this.#state.control.destroy("data before the TLS handshake");
+      return reply(0, "");
     }
     if (verb !== "RNTO") state.renameFrom = undefined;
     try {

@@ -40,14 +40,18 @@ class Carrier extends Duplex {
     if (!this.destroyed && !this.push(Buffer.from(chunk))) this.#socket.pause();
   }
 
-  /** The client will send no more. */
-  ended(): void {
+  /**
+   * The client will send no more. What it sent is still on its way through TLS:
+   * a client that leaves with bytes unread, as curl does with session tickets,
+   * ends with a reset after its close_notify.
+   */
+  ended(error = new Error("cut without close_notify")): void {
     let looks = 0;
     const look = () => {
       const { tls } = this;
       if (!tls || tls.destroyed || tls.readableEnded) return;
       if (this.readableLength > 0 || tls.readableLength > 0) looks = 0;
-      else if (++looks > LOOKS) return void tls.destroy(new Error("cut without close_notify"));
+      else if (++looks > LOOKS) return void tls.destroy(error);
       setTimeout(look, LOOK_MS);
     };
     look();
@@ -56,8 +60,7 @@ class Carrier extends Duplex {
   /** The connection is gone. */
   gone(error?: Error): void {
     this.#waiting?.();
-    this.tls?.destroy(error ?? new Error("the connection is gone"));
-    this.destroy();
+    this.ended(error);
   }
 
   override _read(): void {
