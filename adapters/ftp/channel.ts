@@ -52,21 +52,37 @@ export const tlsChannel = async (
   resumed: boolean,
 ): Promise<Channel> => {
   const socket = new Socket(conn);
-  const { tls, feed, ended, gone } = secure(socket, context);
+  const { tls, feed, ended: cut, gone } = secure(socket, context);
+  const arrived: Uint8Array[] = [];
+  let waiting = 0;
   let failure: Error | undefined;
+  let ended = false;
   let closed = false;
+  let wake = () => {};
+  tls.on("data", (chunk: Uint8Array) => {
+    arrived.push(chunk);
+    waiting += chunk.length;
+    if (waiting >= CHUNK) tls.pause();
+    wake();
+  });
+  tls.on("end", () => {
+    ended = true;
+    wake();
+  });
   tls.on("error", (error) => {
     failure = error;
+    wake();
   });
   tls.on("close", () => {
     closed = true;
+    wake();
   });
   const shaken = new Promise<boolean>((resolve) => {
     tls.once("secure", () => resolve(true));
     tls.once("close", () => resolve(false));
   });
   const timer = setTimeout(() => tls.destroy(), HANDSHAKE_MS);
-  socket.open({ data: feed, end: ended, closed: gone });
+  socket.open({ data: feed, end: cut, closed: gone });
   const secured = await shaken.finally(() => clearTimeout(timer));
   if (!secured) throw refuse(425, "the TLS handshake of the data connection failed");
   if (resumed && !tls.isSessionReused()) {
@@ -76,17 +92,17 @@ export const tlsChannel = async (
   return {
     read: async () => {
       for (;;) {
+        const chunk = arrived.shift();
+        if (chunk) {
+          waiting -= chunk.length;
+          return chunk;
+        }
         if (failure) throw failure;
-        const chunk: Uint8Array | null = tls.read();
-        if (chunk !== null) return chunk;
-        if (tls.readableEnded) return undefined;
+        if (ended) return undefined;
         if (closed) throw new Error("the data connection was cut");
         await new Promise<void>((resolve) => {
-          const wake = () => {
-            for (const name of ["readable", "end", "close"]) tls.off(name, wake);
-            resolve();
-          };
-          for (const name of ["readable", "end", "close"]) tls.on(name, wake);
+          wake = resolve;
+          tls.resume();
         });
       }
     },

@@ -50,7 +50,7 @@ class Carrier extends Duplex {
     const look = () => {
       const { tls } = this;
       if (!tls || tls.destroyed || tls.readableEnded) return;
-      if (this.readableLength > 0 || tls.readableLength > 0) looks = 0;
+      if (this.readableLength > 0 || tls.readableLength > 0 || tls.isPaused()) looks = 0;
       else if (++looks > LOOKS) return void tls.destroy(error);
       setTimeout(look, LOOK_MS);
     };
