@@ -50,9 +50,10 @@ export const tlsChannel = async (
   conn: Deno.TcpConn,
   context: SecureContext,
   resumed: boolean,
+  upload: boolean,
 ): Promise<Channel> => {
   const socket = new Socket(conn);
-  const { tls, feed, ended: cut, gone } = secure(socket, context);
+  const { tls, feed, ended: cut, gone, release } = secure(socket, context, upload);
   const arrived: Uint8Array[] = [];
   let waiting = 0;
   let failure: Error | undefined;
@@ -118,6 +119,7 @@ export const tlsChannel = async (
         });
       }),
     finish: async () => {
+      release();
       tls.resume();
       tls.end();
       if (!tls.writableFinished && !closed) {

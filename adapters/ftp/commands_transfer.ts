@@ -15,12 +15,13 @@ const read = { read: true, write: false, append: false, create: false, truncate:
 const transfer = async (
   state: State,
   move: (channel: Channel, alive: () => void) => Promise<void>,
+  upload = false,
 ): Promise<Reply> => {
   const { data, settings } = state;
   if (state.tlsMode !== 0 && !data.secured) throw refuse(522, "protect the data: PROT P");
   if (!data.prepared) throw refuse(425, "use PASV or EPSV first");
   state.reply(reply(150, "the data connection is opening"));
-  const channel = await data.open();
+  const channel = await data.open(upload);
   const watch = watchStill(channel, settings.data_timeout * 1000);
   try {
     await move(channel, watch.alive);
@@ -61,7 +62,7 @@ const upload = async (state: State, path: VPath, append: boolean): Promise<Reply
       // Only an end that the client meant comes this far.
       await state.run(handle.close());
       await channel.finish().catch(() => {});
-    });
+    }, true);
   } finally {
     await state.leave(handle);
   }

@@ -46,7 +46,7 @@ export class DataConnections {
   }
 
   /** The data connection of one transfer, to be released. Rejects with 425, or 426 when aborted. */
-  async open(): Promise<Channel> {
+  async open(upload: boolean): Promise<Channel> {
     this.#opening = true;
     try {
       if (this.#aborted) throw refuse(426, "aborted");
@@ -61,7 +61,7 @@ export class DataConnections {
         // It is gone already; the first read will tell.
       }
       this.#channel = this.secured
-        ? await tlsChannel(conn, this.context, this.resumed)
+        ? await tlsChannel(conn, this.context, this.resumed, upload)
         : plainChannel(conn);
       if (this.#aborted || this.#closed) {
         this.release();
