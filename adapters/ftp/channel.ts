@@ -53,7 +53,7 @@ export const tlsChannel = async (
   upload: boolean,
 ): Promise<Channel> => {
   const socket = new Socket(conn);
-  const { tls, feed, ended: cut, gone, release } = secure(socket, context, upload);
+  const { tls, feed, ended: cut, gone, release, hold } = secure(socket, context, upload);
   const arrived: Uint8Array[] = [];
   let waiting = 0;
   let failure: Error | undefined;
@@ -63,7 +63,7 @@ export const tlsChannel = async (
   tls.on("data", (chunk: Uint8Array) => {
     arrived.push(chunk);
     waiting += chunk.length;
-    if (waiting >= CHUNK) tls.pause();
+    if (waiting >= CHUNK) hold(true);
     wake();
   });
   tls.on("end", () => {
@@ -103,7 +103,7 @@ export const tlsChannel = async (
         if (closed) throw new Error("the data connection was cut");
         await new Promise<void>((resolve) => {
           wake = resolve;
-          tls.resume();
+          hold(false);
         });
       }
     },

@@ -35,6 +35,7 @@ class Carrier extends Duplex {
   #skip = 0;
   #header: number[] = [];
   #holding = false;
+  #stopped = false;
 
   constructor(socket: Socket, quiet: boolean) {
     super({ allowHalfOpen: true });
@@ -81,7 +82,7 @@ class Carrier extends Duplex {
     const look = () => {
       const { tls } = this;
       if (!tls || tls.destroyed || tls.readableEnded) return;
-      if (this.readableLength > 0 || tls.readableLength > 0 || tls.isPaused()) looks = 0;
+      if (this.readableLength > 0 || tls.readableLength > 0 || this.#stopped) looks = 0;
       else if (++looks > LOOKS) return void tls.destroy(error);
       setTimeout(look, LOOK_MS);
     };
@@ -94,8 +95,15 @@ class Carrier extends Duplex {
     this.ended(error);
   }
 
+  /** Reads no more from the client, or again: TLS itself is never paused, else it may keep a close_notify to itself. */
+  hold(stopped: boolean): void {
+    this.#stopped = stopped;
+    if (stopped) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
   override _read(): void {
-    this.#socket.resume();
+    if (!this.#stopped) this.#socket.resume();
   }
 
   override _write(chunk: Uint8Array, _: string, done: (error?: Error | null) => void): void {
@@ -130,6 +138,8 @@ export interface Secured {
   readonly gone: (error?: Error) => void;
   /** Sends what was held back. */
   readonly release: () => void;
+  /** Stops reading from the client, or goes on. */
+  readonly hold: (stopped: boolean) => void;
 }
 
 /**
@@ -157,5 +167,6 @@ export const secure = (socket: Socket, context: SecureContext, quiet = false): S
     ended: () => carrier.ended(),
     gone: (error) => carrier.gone(error),
     release: () => carrier.release(),
+    hold: (stopped) => carrier.hold(stopped),
   };
 };
