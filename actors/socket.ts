@@ -31,6 +31,8 @@ interface Waiting {
 export class Socket {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** The address of ours that the client came to. */
+  readonly localAddress: string;
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>;
   readonly #conn: Deno.TcpConn;
@@ -48,6 +50,7 @@ export class Socket {
     this.#conn = conn;
     this.remoteAddress = conn.remoteAddr.hostname;
     this.remotePort = conn.remoteAddr.port;
+    this.localAddress = conn.localAddr.hostname;
     this.closed = new Promise((resolve) => {
       this.#gone = resolve;
     });

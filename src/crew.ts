@@ -17,7 +17,7 @@ import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
 import { watchman } from "./guard/watchman.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
-import { prepareHostKeys } from "./host_keys.ts";
+import { prepareCertificate, prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
 import { takeThread } from "./threads.ts";
@@ -62,6 +62,7 @@ export const startCrew = (count: number) =>
       const settings = yield* Config;
       // Once, here: workers that each made the missing ones would not agree.
       yield* prepareHostKeys(settings);
+      yield* prepareCertificate(settings);
       const ports = yield* Effect.acquireRelease(
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
@@ -70,10 +71,13 @@ export const startCrew = (count: number) =>
         holdPorts(settings.sftpd.bindings, "sftpd.bindings"),
         ports,
       );
+      const held = yield* Scope.extend(holdPorts(settings.ftpd.bindings, "ftpd.bindings"), ports);
+      const ftpBindings = settings.ftpd.bindings.map((binding, i) => ({ ...binding, ...held[i] }));
       const { join } = yield* Branches;
       const prepare = yield* preparing(memory, {
         ...settings,
         sftpd: { ...settings.sftpd, bindings },
+        ftpd: { ...settings.ftpd, bindings: ftpBindings },
       });
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;

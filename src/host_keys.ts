@@ -1,4 +1,5 @@
 import { Effect } from "effect";
+import { loadCertificate } from "../actors/certificate.ts";
 import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
 import { loadHostKeys } from "../adapters/ssh/host_keys.ts";
 import type { Settings } from "./config/config.ts";
@@ -18,3 +19,12 @@ export const prepareHostKeys = (settings: Settings) =>
     });
     return [...keys.keys()];
   });
+
+/** Reads the certificate of FTPS, making the server's own if that is missing. */
+export const prepareCertificate = ({ ftpd, data_dir: dataDir }: Settings) =>
+  ftpd.bindings.length === 0 ? Effect.void : Effect.asVoid(loadCertificate({
+    dataDir,
+    certificate: ftpd.certificate_file,
+    key: ftpd.certificate_key_file,
+    where: "ftpd",
+  }));

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
+import { serveFtp } from "../adapters/ftp/server.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
@@ -18,5 +19,6 @@ export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
  */
 export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
-  return { sftp: ssh.addresses };
+  const ftp = yield* serveFtp;
+  return { sftp: ssh.addresses, ...(ftp.addresses.length > 0 ? { ftp: ftp.addresses } : {}) };
 });

@@ -95,6 +95,7 @@ Examples:
               },
               data_dir: yield* scratch,
               sftpd: { ...env.settings.sftpd, bindings },
+              ftpd: { ...env.settings.ftpd, bindings: [] },
               telemetry: { bindings: [] },
               data_provider: { ...env.settings.data_provider, url: ":memory:" },
             };

@@ -13,6 +13,7 @@ import { parseBindings, parseCount } from "./values.ts";
 
 interface ServeFlags {
   readonly sftp?: ReadonlyArray<string>;
+  readonly ftp?: ReadonlyArray<string>;
   readonly telemetry?: ReadonlyArray<string>;
   readonly jsonReady?: boolean;
   readonly logLevel?: string;
@@ -35,6 +36,7 @@ const overlays = (flags: ServeFlags) => {
     text === undefined ? undefined : Either.getOrElse(parseCount(text, flag), () => text);
   return [
     ...list("--sftp", "sftpd", flags.sftp),
+    ...list("--ftp", "ftpd", flags.ftp),
     ...list("--telemetry", "telemetry", flags.telemetry),
     ...one("--log-level", ["log", "level"], flags.logLevel),
     ...one("--log-format", ["log", "format"], flags.logFormat),
@@ -44,8 +46,12 @@ const overlays = (flags: ServeFlags) => {
 };
 
 /** What is wrong with the addresses, if anything. */
-const problem = ({ sftp = [], telemetry = [] }: ServeFlags): string | undefined =>
-  [parseBindings(sftp, "--sftp"), parseBindings(telemetry, "--telemetry")]
+const problem = ({ sftp = [], ftp = [], telemetry = [] }: ServeFlags): string | undefined =>
+  [
+    parseBindings(sftp, "--sftp"),
+    parseBindings(ftp, "--ftp"),
+    parseBindings(telemetry, "--telemetry"),
+  ]
     .find(Either.isLeft)?.left;
 
 /** Completes `stop` at SIGTERM or SIGINT with the grace time; a second signal ends the process at once. */
@@ -96,6 +102,7 @@ export const serveUntilStopped = (
 export const serveCommand = (program: Command): void => {
   program.command("serve").description("serve files until SIGTERM or SIGINT")
     .option("--sftp <host:port>", "SFTP and SCP address, or off (repeatable)", many)
+    .option("--ftp <host:port>", "FTP address with TLS required, or off (repeatable)", many)
     .option("--telemetry <host:port>", "address of /healthz, /readyz, /metrics, or off", many)
     .option("--json-ready", "print one JSON line on stdout when every listener accepts")
     .option("--log-level <level>", "debug, info, warn or error")

@@ -131,6 +131,42 @@ export const Sftpd = section({
   max_handles: withDefault(Count, 1024),
 });
 
+/** An FTP address. `tls_mode`: 0 plain or TLS, 1 TLS required (AUTH TLS), 2 implicit TLS (FTP-02). */
+export const FtpBinding = section({
+  address: withDefault(S.String, ""),
+  port: Port,
+  tls_mode: withDefault(S.Literal(0, 1, 2), 1),
+});
+export type FtpBinding = typeof FtpBinding.Type;
+
+export const Ftpd = section({
+  bindings: withDefault(S.Array(FtpBinding), []),
+  /** PEM files, relative to the data folder; empty means one that the server makes and signs itself. */
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
+  /** 12 or 13 (FTP-03). */
+  min_tls_version: withDefault(S.Literal(12, 13), 12),
+  /** Whether a data connection must resume a TLS session of this server. */
+  tls_session_reuse: withDefault(S.Boolean, true),
+  passive_port_range: S.optionalWith(
+    section({ start: withDefault(Port, 50000), end: withDefault(Port, 50100) }),
+    { default: () => ({ start: 50000, end: 50100 }) },
+  ),
+  /** What PASV tells clients: an IPv4 address or a name that has one; empty for the address they came to (FTP-06). */
+  passive_host: withDefault(S.String, ""),
+  /** PORT and EPRT, to the client's own address only. */
+  active_transfers: withDefault(S.Boolean, false),
+  /** SITE CHMOD, UTIME and SYMLINK (FTP-11). */
+  enable_site: withDefault(S.Boolean, false),
+  /** HASH, XMD5, XSHA1, XSHA256, XSHA512 (FTP-12). */
+  hash_support: withDefault(S.Boolean, false),
+  banner: withDefault(S.String, ""),
+  /** Seconds from accept to logged in (FTP-20). */
+  login_grace: withDefault(Count, 120),
+  /** Seconds in which a data connection has to come, and then to move bytes. */
+  data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
+});
+
 export const DataProvider = section({
   /** Empty: `sluice.db` in the data folder. Else `file:`, `libsql://`, `http(s)://`. */
   url: withDefault(S.String, ""),
@@ -171,6 +207,7 @@ export const ConfigSchema = S.Struct({
   log: all(Log),
   common: all(Common),
   sftpd: all(Sftpd),
+  ftpd: all(Ftpd),
   data_provider: all(DataProvider),
   mfa: all(Mfa),
   telemetry: all(Telemetry),

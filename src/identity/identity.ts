@@ -2,6 +2,9 @@ import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
 import type { User } from "../model/user.ts";
 
+/** Protocols that people log in over. Over FTP a one-time code follows the password (BEHAVIOUR FTP-19). */
+export type LoginProtocol = "SSH" | "FTP";
+
 /** Login methods as SSH names them on the wire (RFC 4252). */
 export type SshMethod = "publickey" | "password" | "keyboard-interactive";
 
@@ -69,7 +72,7 @@ export interface Login {
 export class Identity extends Context.Tag("sluice/Identity")<Identity, {
   readonly begin: (peer: {
     readonly ip: string;
-    readonly protocol: "SSH";
+    readonly protocol: LoginProtocol;
     readonly sessionId: string;
   }) => Effect.Effect<Login>;
   /** Whether a user who is logged in may stay (status, expiry, allowed hours): BEHAVIOUR CONN-07. */

@@ -9,7 +9,7 @@ import type { User } from "../model/user.ts";
 import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
 import { loginRefusal, usesTotp } from "./gate.ts";
-import type { Login, LoginOutcome, PresentedKey, SshMethod } from "./identity.ts";
+import type { Login, LoginOutcome, LoginProtocol, PresentedKey, SshMethod } from "./identity.ts";
 import { loginEvents } from "./login_events.ts";
 import { needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
 import { accountName } from "./naming.ts";
@@ -23,9 +23,16 @@ const failureDelay = 1000;
 /** Answers come on this grid, so that a cheap check and a dear one look alike. */
 const answerGrid = 250;
 
+/** Digits of a one-time code where it follows the password. */
+const codeDigits = 6;
+
 /** What a login needs to know and to ask. */
 export interface LoginContext {
-  readonly peer: { readonly ip: string; readonly sessionId: string };
+  readonly peer: {
+    readonly ip: string;
+    readonly protocol: LoginProtocol;
+    readonly sessionId: string;
+  };
   readonly settings: Settings;
   readonly users: typeof Users.Service;
   readonly journal: typeof Journal.Service;
@@ -84,7 +91,12 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       Effect.gen(function* () {
         const { user, method, detail, rehash } = proven;
         const now = yield* Clock.currentTimeMillis;
-        const reason = loginRefusal(user, { ip: peer.ip, now, method });
+        const reason = loginRefusal(user, {
+          ip: peer.ip,
+          protocol: peer.protocol,
+          now,
+          method,
+        });
         if (reason !== undefined) return wrong(reason);
         // Banned by what others did from there since this one connected (SECURITY 6.12).
         if (yield* guard.isBanned(visitor)) return wrong("the address is banned");
@@ -218,12 +230,20 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       password: (typed, plain) =>
         attempt("password", typed, (name) =>
           Effect.gen(function* () {
-            if (!sftpd.password_authentication) return wrong("the login method is off");
+            if (peer.protocol === "SSH" && !sftpd.password_authentication) {
+              return wrong("the login method is off");
+            }
             const method = stepMethod("password");
             const user = yield* lookup(name);
-            const { ok, stale, reason } = yield* checkPassword(passwords, user, plain);
+            const coded = peer.protocol !== "SSH" && user && usesTotp(user, peer.protocol);
+            const secret = coded ? plain.slice(0, -codeDigits) : plain;
+            const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
             if (ok !== true || !user) return wrong(reason);
-            return { _tag: "Proven", user, method, ...(stale ? { rehash: plain } : {}) };
+            if (coded) {
+              const refusal = yield* secondFactor.refusal(user, plain.slice(-codeDigits));
+              if (refusal !== undefined) return wrong(refusal);
+            }
+            return { _tag: "Proven", user, method, ...(stale ? { rehash: secret } : {}) };
           })),
 
       publicKey: (typed, key) => key.signature === undefined ? query(typed, key) : sign(typed, key),

@@ -1,0 +1,133 @@
+import { once } from "node:events";
+import type { SecureContext } from "node:tls";
+import { Socket } from "../../actors/socket.ts";
+import { refuse } from "./reply.ts";
+import { secure } from "./secure.ts";
+
+/** A data connection, pulled and pushed by whoever moves the bytes. */
+export interface Channel {
+  /** The next bytes, good until the next call; undefined at the end that the client meant. A cut rejects. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Resolves when the system took the bytes, which must stay until then. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ends our side; resolves when all is on its way. */
+  finish(): Promise<void>;
+  /** Cuts the connection. Idempotent. */
+  destroy(): void;
+}
+
+/** Bytes that one read may bring. */
+const CHUNK = 256 * 1024;
+const HANDSHAKE_MS = 20_000;
+
+/** A data connection in clear. */
+export const plainChannel = (conn: Deno.TcpConn): Channel => {
+  const buffer = new Uint8Array(CHUNK);
+  let open = true;
+  const destroy = () => {
+    if (!open) return;
+    open = false;
+    conn.close();
+  };
+  return {
+    read: async () => {
+      const count = await conn.read(buffer);
+      return count === null ? undefined : buffer.subarray(0, count);
+    },
+    write: async (bytes) => {
+      for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+    },
+    finish: async () => {
+      await conn.closeWrite();
+      destroy();
+    },
+    destroy,
+  };
+};
+
+/** The same over TLS (RFC 4217): its end is close_notify, and nothing else. Refuses a session that is new where `resumed` is asked for. */
+export const tlsChannel = async (
+  conn: Deno.TcpConn,
+  context: SecureContext,
+  resumed: boolean,
+  upload: boolean,
+): Promise<Channel> => {
+  const socket = new Socket(conn);
+  const { tls, feed, ended: cut, gone, release, hold } = secure(socket, context, upload);
+  const arrived: Uint8Array[] = [];
+  let waiting = 0;
+  let failure: Error | undefined;
+  let ended = false;
+  let closed = false;
+  let wake = () => {};
+  tls.on("data", (chunk: Uint8Array) => {
+    arrived.push(chunk);
+    waiting += chunk.length;
+    if (waiting >= CHUNK) hold(true);
+    wake();
+  });
+  tls.on("end", () => {
+    ended = true;
+    wake();
+  });
+  tls.on("error", (error) => {
+    failure = error;
+    wake();
+  });
+  tls.on("close", () => {
+    closed = true;
+    wake();
+  });
+  const shaken = new Promise<boolean>((resolve) => {
+    tls.once("secure", () => resolve(true));
+    tls.once("close", () => resolve(false));
+  });
+  const timer = setTimeout(() => tls.destroy(), HANDSHAKE_MS);
+  socket.open({ data: feed, end: cut, closed: gone });
+  const secured = await shaken.finally(() => clearTimeout(timer));
+  if (!secured) throw refuse(425, "the TLS handshake of the data connection failed");
+  if (resumed && !tls.isSessionReused()) {
+    tls.destroy();
+    throw refuse(522, "the data connection must resume the TLS session of the control connection");
+  }
+  return {
+    read: async () => {
+      for (;;) {
+        const chunk = arrived.shift();
+        if (chunk) {
+          waiting -= chunk.length;
+          return chunk;
+        }
+        if (failure) throw failure;
+        if (ended) return undefined;
+        if (closed) throw new Error("the data connection was cut");
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          hold(false);
+        });
+      }
+    },
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(failure ?? new Error("the data connection was cut"));
+        const gone = () => reject(failure ?? new Error("the data connection was cut"));
+        tls.once("close", gone);
+        tls.write(bytes, (error) => {
+          tls.off("close", gone);
+          if (error) reject(error);
+          else resolve();
+        });
+      }),
+    finish: async () => {
+      release();
+      tls.resume();
+      tls.end();
+      if (!tls.writableFinished && !closed) {
+        await Promise.race([once(tls, "finish"), once(tls, "close")]);
+      }
+      // The client's own close_notify is its matter; the connection does not wait for it for ever.
+      setTimeout(() => tls.destroy(), 2000);
+    },
+    destroy: () => void tls.destroy(),
+  };
+};

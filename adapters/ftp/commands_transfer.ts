@@ -1,0 +1,156 @@
+import { Effect, Stream } from "effect";
+import type { Entry } from "../../src/model/entry.ts";
+import type { OpenOptions } from "../../src/vfs/vfs.ts";
+import { basename, parent, type VPath } from "../../src/vpath.ts";
+import type { Channel } from "./channel.ts";
+import { facts, longLine } from "./listing.ts";
+import { accountOf, pathOf } from "./paths.ts";
+import { refuse, type Reply, reply } from "./reply.ts";
+import type { Command, State } from "./state.ts";
+import { lineSender, receiveFile, sendFile, watchStill } from "./transfer.ts";
+
+const read = { read: true, write: false, append: false, create: false, truncate: false } as const;
+
+/** Opens the data connection, moves bytes over it, and says how it went. */
+const transfer = async (
+  state: State,
+  move: (channel: Channel, alive: () => void) => Promise<void>,
+  upload = false,
+): Promise<Reply> => {
+  const { data, settings } = state;
+  if (state.tlsMode !== 0 && !data.secured) throw refuse(522, "protect the data: PROT P");
+  if (!data.prepared) throw refuse(425, "use PASV or EPSV first");
+  state.reply(reply(150, "the data connection is opening"));
+  const channel = await data.open(upload);
+  const watch = watchStill(channel, settings.data_timeout * 1000);
+  try {
+    await move(channel, watch.alive);
+    data.done();
+    return reply(226, "the transfer is complete");
+  } catch (error) {
+    data.release();
+    watch.check();
+    if (data.aborted) throw refuse(426, "the transfer was aborted");
+    if (error instanceof Error && "reason" in error) throw error;
+    throw refuse(426, "the data connection was cut");
+  } finally {
+    watch.stop();
+  }
+};
+
+const upload = async (state: State, path: VPath, append: boolean): Promise<Reply> => {
+  const { vfs } = accountOf(state);
+  const offset = state.restart;
+  if (offset > 0) {
+    if (state.ascii) throw refuse(504, "REST goes with TYPE I only");
+    const { size } = await state.run(vfs.stat(path));
+    if (offset > size) throw refuse(554, "REST is beyond the end of the file");
+  }
+  const options: OpenOptions = {
+    read: false,
+    write: true,
+    append,
+    create: true,
+    truncate: !append && offset === 0,
+    exclusive: false,
+  };
+  const handle = await state.openFile(vfs, path, options);
+  try {
+    const start = append ? (await state.run(handle.stat())).size : offset;
+    return await transfer(state, async (channel, alive) => {
+      await receiveFile(handle, channel, start, state.ascii, alive);
+      // Only an end that the client meant comes this far.
+      await state.run(handle.close());
+      await channel.finish().catch(() => {});
+    }, true);
+  } finally {
+    await state.leave(handle);
+  }
+};
+
+const download = async (state: State, path: VPath): Promise<Reply> => {
+  const { vfs } = accountOf(state);
+  const offset = state.restart;
+  if (offset > 0 && state.ascii) throw refuse(504, "REST goes with TYPE I only");
+  const handle = await state.openFile(vfs, path, { ...read, exclusive: false });
+  try {
+    const { size } = await state.run(handle.stat());
+    if (offset > size) throw refuse(554, "REST is beyond the end of the file");
+    return await transfer(state, async (channel, alive) => {
+      await sendFile(handle, channel, offset, state.ascii, alive);
+      await state.run(handle.close());
+    });
+  } finally {
+    await state.leave(handle);
+  }
+};
+
+/** `*` and `?` in the last name of LIST and NLST choose names (BEHAVIOUR FTP-01). */
+const chooser = (pattern: string): (name: string) => boolean => {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, ".*").replaceAll(
+    "?",
+    ".",
+  );
+  const expression = new RegExp(`^${source}$`, "su");
+  return (name) => expression.test(name);
+};
+
+/** Options of `ls`, which many clients send, are left out; a name may begin with `-` after another word. */
+const withoutOptions = (argument: string) => argument.replace(/^(-[A-Za-z0-9]+( +|$))+/, "");
+
+type Format = (entry: Entry, now: number) => string;
+
+const list = async (state: State, argument: string, format: Format, wild: boolean) => {
+  const { vfs, cwd } = accountOf(state);
+  const asked = argument === "" ? cwd : await pathOf(state, argument);
+  const name = basename(asked);
+  const globbed = wild && /[*?]/.test(name);
+  const directory = globbed ? parent(asked) : asked;
+  const chosen = globbed ? chooser(name) : () => true;
+  const found = await state.run(vfs.stat(directory));
+  if (found.kind !== "dir" && !wild) throw refuse(501, "it is not a directory");
+  const entries = found.kind === "dir"
+    ? vfs.list(directory)
+    : Stream.make({ ...found, name: basename(directory) });
+  return await transfer(state, async (channel, alive) => {
+    const sender = lineSender(channel, alive);
+    const now = Date.now();
+    await state.run(
+      Stream.runForEach(
+        entries,
+        (entry) =>
+          chosen(entry.name)
+            ? Effect.tryPromise(() => sender.line(format(entry, now)))
+            : Effect.void,
+      ),
+    );
+    await sender.finish();
+  });
+};
+
+/** Commands that move bytes over a data connection. */
+export const transferCommands: Readonly<Record<string, Command>> = {
+  RETR: {
+    argument: "required",
+    restarts: true,
+    handler: async (state, argument) => download(state, await pathOf(state, argument)),
+  },
+  STOR: {
+    argument: "required",
+    restarts: true,
+    handler: async (state, argument) => upload(state, await pathOf(state, argument), false),
+  },
+  APPE: {
+    argument: "required",
+    handler: async (state, argument) => upload(state, await pathOf(state, argument), true),
+  },
+  LIST: { handler: (state, argument) => list(state, withoutOptions(argument), longLine, true) },
+  NLST: {
+    handler: (state, argument) =>
+      list(state, withoutOptions(argument), (entry) => entry.name, true),
+  },
+  MLSD: {
+    handler: (state, argument) =>
+      list(state, argument, (entry) => `${facts(entry)} ${entry.name}`, false),
+  },
+};

@@ -1,0 +1,134 @@
+import type { SecureContext } from "node:tls";
+import { type Channel, plainChannel, tlsChannel } from "./channel.ts";
+import { Passive, type PassiveOptions } from "./passive.ts";
+import { refuse } from "./reply.ts";
+
+/** The data connections of one session: at most one listener, and one transfer, at a time. */
+export class DataConnections {
+  /** PROT P. */
+  secured = false;
+  /** After `EPSV ALL` nothing else may open a data connection (RFC 2428 section 4). */
+  onlyExtended = false;
+  #passive: Passive | undefined;
+  #target: { readonly hostname: string; readonly port: number } | undefined;
+  #channel: Channel | undefined;
+  #opening = false;
+  #aborted = false;
+  #closed = false;
+
+  constructor(
+    readonly timeout: number,
+    private readonly context: SecureContext,
+    private readonly resumed: boolean,
+  ) {}
+
+  /** Listens; an earlier listener ends. Answers the port. */
+  listen(options: PassiveOptions): number {
+    this.forget();
+    if (this.#closed) throw refuse(421, "the session is over");
+    this.#passive = new Passive(options);
+    return this.#passive.port;
+  }
+
+  /** Will connect to the client, whose address this must be. */
+  aim(hostname: string, port: number): void {
+    this.forget();
+    this.#target = { hostname, port };
+  }
+
+  get prepared(): boolean {
+    return this.#passive !== undefined || this.#target !== undefined;
+  }
+
+  /** A command begins: ABOR means it from now on. */
+  begin(): void {
+    this.#aborted = false;
+  }
+
+  /** The data connection of one transfer, to be released. Rejects with 425, or 426 when aborted. */
+  async open(upload: boolean): Promise<Channel> {
+    this.#opening = true;
+    try {
+      if (this.#aborted) throw refuse(426, "aborted");
+      const conn = await this.#connect();
+      if (this.#aborted || this.#closed) {
+        conn.close();
+        throw refuse(426, "aborted");
+      }
+      try {
+        conn.setNoDelay(true);
+      } catch {
+        // It is gone already; the first read will tell.
+      }
+      this.#channel = this.secured
+        ? await tlsChannel(conn, this.context, this.resumed, upload)
+        : plainChannel(conn);
+      if (this.#aborted || this.#closed) {
+        this.release();
+        throw refuse(426, "aborted");
+      }
+      return this.#channel;
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  async #connect(): Promise<Deno.TcpConn> {
+    const passive = this.#passive;
+    const target = this.#target;
+    this.#target = undefined;
+    if (target) {
+      return await Deno.connect({
+        ...target,
+        signal: AbortSignal.timeout(this.timeout),
+      }).catch(() => {
+        throw refuse(425, "the data connection cannot be opened");
+      });
+    }
+    if (!passive) throw refuse(425, "use PASV or EPSV first");
+    try {
+      return await passive.connection();
+    } catch (error) {
+      throw this.#aborted ? refuse(426, "aborted") : error;
+    } finally {
+      if (this.#passive === passive) this.#passive = undefined;
+    }
+  }
+
+  /** The transfer under way ends now, as soon as it looks. */
+  abort(): void {
+    this.#aborted = true;
+    this.#channel?.destroy();
+    if (this.#opening) this.forget();
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** The transfer is over. */
+  release(): void {
+    this.#channel?.destroy();
+    this.#channel = undefined;
+  }
+
+  /** Like {@linkcode release} after a good end, which may still be on its way. */
+  done(): void {
+    this.#channel = undefined;
+  }
+
+  /** Drops what PASV or PORT prepared. */
+  forget(): void {
+    this.#passive?.close();
+    this.#passive = undefined;
+    this.#target = undefined;
+  }
+
+  /** Ends everything, for good. */
+  close(): void {
+    this.#closed = true;
+    this.abort();
+    this.forget();
+    this.release();
+  }
+}

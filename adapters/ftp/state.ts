@@ -1,0 +1,53 @@
+import type { SecureContext } from "node:tls";
+import type { Effect } from "effect";
+import type { Settings } from "../../src/config/config.ts";
+import type { OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
+import type { VPath } from "../../src/vpath.ts";
+import type { Control } from "./control.ts";
+import type { DataConnections } from "./data.ts";
+import type { Reply } from "./reply.ts";
+
+/** What a logged-in user has. */
+export interface Account {
+  readonly vfs: Vfs;
+  cwd: VPath;
+}
+
+/** One control connection, as its commands see it. */
+export interface State {
+  readonly settings: Settings["ftpd"];
+  readonly control: Control;
+  readonly data: DataConnections;
+  readonly context: SecureContext;
+  /** 1 and 2: nothing goes without TLS. */
+  readonly tlsMode: 0 | 1 | 2;
+  username: string | undefined;
+  account: Account | undefined;
+  ascii: boolean;
+  /** Where the next transfer begins; each other command sets it back. */
+  restart: number;
+  renameFrom: VPath | undefined;
+  hash: "md5" | "sha1" | "sha256" | "sha384" | "sha512";
+  /** Runs one operation in the session's turn; rejects with its FsError. */
+  readonly run: <A, E>(operation: Effect.Effect<A, E>) => Promise<A>;
+  /** Opens a file that is left at the end of the connection, if not before. */
+  readonly openFile: (vfs: Vfs, path: VPath, options: OpenOptions) => Promise<OwnedHandle>;
+  /** Leaves it: an upload that was not closed is aborted. */
+  readonly leave: (file: OwnedHandle) => Promise<void>;
+  /** Tries a password; what is answered is the reply. */
+  readonly login: (username: string, password: string) => Promise<Reply>;
+  /** Answers before the command is done. */
+  readonly reply: (what: Reply) => void;
+}
+
+/** Does one command; what it answers is sent. Failures are answered by their reason. */
+export type Handler = (state: State, argument: string) => Promise<Reply> | Reply;
+
+export interface Command {
+  readonly handler: Handler;
+  /** Served before the login. */
+  readonly early?: boolean;
+  readonly argument?: "required" | "none";
+  /** What REST prepared is for this command. */
+  readonly restarts?: boolean;
+}

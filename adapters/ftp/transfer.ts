@@ -1,0 +1,110 @@
+import type { Handle } from "../../src/vfs/vfs.ts";
+import { FromWire, toWire } from "./ascii.ts";
+import type { Channel } from "./channel.ts";
+import { refuse } from "./reply.ts";
+
+/** Bytes of one read from the storage. */
+const CHUNK = 256 * 1024;
+
+/** Called with each sign of life of a transfer. */
+export type Alive = () => void;
+
+/** Sends a file from `offset` to its end; one read is ahead of what the client takes. */
+export const sendFile = async (
+  handle: Handle,
+  channel: Channel,
+  offset: number,
+  ascii: boolean,
+  alive: Alive,
+): Promise<void> => {
+  const buffers = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
+  let turn = 0;
+  let at = offset;
+  const next = async () => {
+    const buffer = buffers[turn ^= 1] ?? new Uint8Array(CHUNK);
+    const count = await handle.read(at, buffer);
+    at += count;
+    return buffer.subarray(0, count);
+  };
+  let ahead = next();
+  for (;;) {
+    const bytes = await ahead;
+    if (bytes.length === 0) break;
+    ahead = next();
+    // Whoever fails first, the other promise has an end as well.
+    ahead.catch(() => {});
+    await channel.write(ascii ? toWire(bytes) : bytes);
+    alive();
+  }
+  await channel.finish();
+};
+
+/** Stores what comes, from `offset`; the client is not read while the storage is behind. */
+export const receiveFile = async (
+  handle: Handle,
+  channel: Channel,
+  offset: number,
+  ascii: boolean,
+  alive: Alive,
+): Promise<void> => {
+  const text = ascii ? new FromWire() : undefined;
+  let at = offset;
+  const store = async (bytes: Uint8Array) => {
+    if (bytes.length === 0) return;
+    await handle.write(at, bytes);
+    at += bytes.length;
+  };
+  for (;;) {
+    const bytes = await channel.read();
+    if (bytes === undefined) break;
+    alive();
+    await store(text ? text.convert(bytes) : bytes);
+  }
+  if (text) await store(text.rest());
+};
+
+/** Bytes of lines that go out together. */
+const PAGE = 32 * 1024;
+
+/** Sends lines in pages; `lines` is asked for more when the client took the last. */
+export const lineSender = (channel: Channel, alive: Alive) => {
+  const encoder = new TextEncoder();
+  let page = "";
+  const flush = async () => {
+    const bytes = encoder.encode(page);
+    page = "";
+    if (bytes.length > 0) await channel.write(bytes);
+    alive();
+  };
+  return {
+    line: async (text: string): Promise<void> => {
+      page += `${text}\r\n`;
+      if (page.length >= PAGE) await flush();
+    },
+    finish: async (): Promise<void> => {
+      await flush();
+      await channel.finish();
+    },
+  };
+};
+
+/** Ends a transfer that stands still. `stop` ends the watch. */
+export const watchStill = (channel: Channel, milliseconds: number) => {
+  let last = Date.now();
+  let still = false;
+  const timer = setInterval(() => {
+    if (Date.now() - last < milliseconds) return;
+    still = true;
+    channel.destroy();
+  }, Math.min(milliseconds, 1000));
+  return {
+    alive: () => {
+      last = Date.now();
+    },
+    stop: () => clearInterval(timer),
+    /** Throws where the watch ended the transfer. */
+    check: () => {
+      if (still) throw refuse(426, "the data connection stood still for too long");
+    },
+  };
+};
