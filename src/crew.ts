@@ -1,6 +1,7 @@
 import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect";
 import { Branches, hubRegistry } from "../actors/branches.ts";
 import { holdPorts } from "../actors/ports.ts";
+import { davHandlers } from "../actors/remote_dav.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
@@ -10,6 +11,7 @@ import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
+import { memoryDavState } from "./dav/memory_state.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
@@ -64,14 +66,14 @@ export const startCrew = (count: number) =>
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
       );
-      const bindings = yield* Scope.extend(
-        holdPorts(settings.sftpd.bindings, "sftpd.bindings"),
-        ports,
-      );
+      const hold = (section: "sftpd" | "httpd" | "webdavd") =>
+        Scope.extend(holdPorts(settings[section].bindings, `${section}.bindings`), ports);
       const { join } = yield* Branches;
       const prepare = yield* preparing(memory, {
         ...settings,
-        sftpd: { ...settings.sftpd, bindings },
+        sftpd: { ...settings.sftpd, bindings: yield* hold("sftpd") },
+        httpd: { ...settings.httpd, bindings: yield* hold("httpd") },
+        webdavd: { ...settings.webdavd, bindings: yield* hold("webdavd") },
       });
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;
@@ -103,6 +105,7 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.mergeAll(
       sharedQuota,
       localStorages,
+      memoryDavState,
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),
@@ -122,6 +125,7 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     const branches = yield* Branches;
     const fixed: Handlers = {
       ...(yield* accountHandlers),
+      ...(yield* davHandlers),
       ...(yield* journalHandlers),
       ...(yield* elsewhereHandlers),
       "worker.escaped": () => Effect.sync(countEscape),

@@ -4,6 +4,9 @@ import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
+import { davSites } from "../adapters/webdav/server.ts";
+import { listenForUsers } from "../web/users_listener.ts";
+import { Config } from "./config/config.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
@@ -18,5 +21,23 @@ export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
  */
 export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
-  return { sftp: ssh.addresses };
+  const { common, httpd, webdavd } = yield* Config;
+  const dav = yield* davSites;
+  const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
+    Effect.forEach(
+      section === "httpd" ? httpd.bindings : webdavd.bindings,
+      ({ address, port }) =>
+        listenForUsers({
+          address,
+          port,
+          where: `${section}.bindings`,
+          sites: [dav(prefix)],
+          idleMinutes: common.idle_timeout,
+        }),
+    );
+  return {
+    sftp: ssh.addresses,
+    http: yield* serveHttp("httpd", "/dav"),
+    webdav: yield* serveHttp("webdavd", ""),
+  };
 });

@@ -3,6 +3,7 @@ import { OwnSessions, sessionHandlers, workerRegistry } from "../actors/branches
 import { PortSharing } from "../actors/listener.ts";
 import { journalLayer } from "../actors/journal.ts";
 import { remoteAccounts } from "../actors/remote_accounts.ts";
+import { remoteDavState } from "../actors/remote_dav.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
 import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
@@ -28,7 +29,9 @@ const services = ({ settings, participant }: Greeting) =>
     Layer.provideMerge(
       Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
     ),
-    Layer.provideMerge(Layer.mergeAll(remoteAccounts, remoteSink, intentLog(partOf(participant)))),
+    Layer.provideMerge(
+      Layer.mergeAll(remoteAccounts, remoteDavState, remoteSink, intentLog(partOf(participant))),
+    ),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );

@@ -13,6 +13,8 @@ import { parseBindings, parseCount } from "./values.ts";
 
 interface ServeFlags {
   readonly sftp?: ReadonlyArray<string>;
+  readonly http?: ReadonlyArray<string>;
+  readonly webdav?: ReadonlyArray<string>;
   readonly telemetry?: ReadonlyArray<string>;
   readonly jsonReady?: boolean;
   readonly logLevel?: string;
@@ -35,6 +37,8 @@ const overlays = (flags: ServeFlags) => {
     text === undefined ? undefined : Either.getOrElse(parseCount(text, flag), () => text);
   return [
     ...list("--sftp", "sftpd", flags.sftp),
+    ...list("--http", "httpd", flags.http),
+    ...list("--webdav", "webdavd", flags.webdav),
     ...list("--telemetry", "telemetry", flags.telemetry),
     ...one("--log-level", ["log", "level"], flags.logLevel),
     ...one("--log-format", ["log", "format"], flags.logFormat),
@@ -44,8 +48,9 @@ const overlays = (flags: ServeFlags) => {
 };
 
 /** What is wrong with the addresses, if anything. */
-const problem = ({ sftp = [], telemetry = [] }: ServeFlags): string | undefined =>
-  [parseBindings(sftp, "--sftp"), parseBindings(telemetry, "--telemetry")]
+const problem = (flags: ServeFlags): string | undefined =>
+  (["sftp", "http", "webdav", "telemetry"] as const)
+    .map((name) => parseBindings(flags[name] ?? [], `--${name}`))
     .find(Either.isLeft)?.left;
 
 /** Completes `stop` at SIGTERM or SIGINT with the grace time; a second signal ends the process at once. */
@@ -96,6 +101,8 @@ export const serveUntilStopped = (
 export const serveCommand = (program: Command): void => {
   program.command("serve").description("serve files until SIGTERM or SIGINT")
     .option("--sftp <host:port>", "SFTP and SCP address, or off (repeatable)", many)
+    .option("--http <host:port>", "address of the users' web port, or off (repeatable)", many)
+    .option("--webdav <host:port>", "address of WebDAV alone, or off (repeatable)", many)
     .option("--telemetry <host:port>", "address of /healthz, /readyz, /metrics, or off", many)
     .option("--json-ready", "print one JSON line on stdout when every listener accepts")
     .option("--log-level <level>", "debug, info, warn or error")

@@ -91,6 +91,16 @@ export const Sftpd = section({
   max_handles: withDefault(Count, 1024),
 });
 
+/** The users' web port: WebDAV under `/dav`, later the API and the pages. */
+export const Httpd = section({
+  bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
+});
+
+/** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
+export const Webdavd = section({
+  bindings: withDefault(S.Array(Binding), []),
+});
+
 export const DataProvider = section({
   /** Empty: `sluice.db` in the data folder. Else `file:`, `libsql://`, `http(s)://`. */
   url: withDefault(S.String, ""),
@@ -131,6 +141,8 @@ export const ConfigSchema = S.Struct({
   log: all(Log),
   common: all(Common),
   sftpd: all(Sftpd),
+  httpd: all(Httpd),
+  webdavd: all(Webdavd),
   data_provider: all(DataProvider),
   mfa: all(Mfa),
   telemetry: all(Telemetry),

@@ -1,5 +1,6 @@
 import { withinAccessTime } from "../guard/access_time.ts";
 import { addressAllowed } from "../guard/address_lists.ts";
+import type { LoginProtocol } from "./identity.ts";
 import type { LoginMethod, User } from "../model/user.ts";
 import { isDenied } from "./methods.ts";
 
@@ -20,27 +21,33 @@ export const usesTotp = (user: User): boolean => {
 };
 
 /**
- * Why a user who has proven who they are may still not log in over SSH from
- * `ip`, or undefined (BEHAVIOUR AUTH-06). `method` is left out after a first
+ * Why a user who has proven who they are may still not log in from
+ * `ip` over `protocol` (default SSH), or undefined (BEHAVIOUR AUTH-06). `method` is left out after a first
  * step, which cannot be a login.
  */
 export const loginRefusal = (
   user: User,
-  context: { readonly ip: string; readonly now: number; readonly method?: LoginMethod },
+  context: {
+    readonly ip: string;
+    readonly protocol?: LoginProtocol;
+    readonly now: number;
+    readonly method?: LoginMethod;
+  },
 ): string | undefined => {
   const { filters } = user;
-  const { ip, now, method } = context;
+  const { ip, protocol = "SSH", now, method } = context;
   const account = accountRefusal(user, now);
   if (account !== undefined) return account;
-  if (filters.denied_protocols.includes("SSH")) return "the protocol is denied";
-  if (filters.is_anonymous) return "anonymous users have no SSH";
-  if (method !== undefined && isDenied(user, method)) return "the login method is denied";
+  if (filters.denied_protocols.includes(protocol)) return "the protocol is denied";
+  if (filters.is_anonymous && protocol === "SSH") return "anonymous users have no SSH";
+  if (method !== undefined && isDenied(user, method, protocol)) return "the login method is denied";
   if (!addressAllowed({ allowed: filters.allowed_ip, denied: filters.denied_ip }, ip)) {
     return "the address is not allowed";
   }
   if (filters.require_password_change) return "the password must be changed first";
   if (passwordExpired(user, now)) return "the password has expired";
-  if (filters.two_factor_protocols.includes("SSH")) {
+  // WebDAV cannot ask for a code (BEHAVIOUR MFA-03).
+  if (protocol === "SSH" && filters.two_factor_protocols.includes("SSH")) {
     if (!usesTotp(user)) return "a second factor is required and not set up";
     // A password over SSH cannot carry a code (BEHAVIOUR MFA-05). A key may log in
     // alone, as in the incumbent; `denied_login_methods` is there for stricter sites.

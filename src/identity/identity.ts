@@ -5,6 +5,9 @@ import type { User } from "../model/user.ts";
 /** Login methods as SSH names them on the wire (RFC 4252). */
 export type SshMethod = "publickey" | "password" | "keyboard-interactive";
 
+/** Protocols as `denied_protocols` and login events name them. */
+export type LoginProtocol = "SSH" | "FTP" | "DAV" | "HTTP";
+
 /**
  * How one attempt ended. `Accepted` is the only branch that logs anyone in.
  * `next` lists the methods that can continue, to be advertised to the client.
@@ -69,7 +72,7 @@ export interface Login {
 export class Identity extends Context.Tag("sluice/Identity")<Identity, {
   readonly begin: (peer: {
     readonly ip: string;
-    readonly protocol: "SSH";
+    readonly protocol: LoginProtocol;
     readonly sessionId: string;
   }) => Effect.Effect<Login>;
   /** Whether a user who is logged in may stay (status, expiry, allowed hours): BEHAVIOUR CONN-07. */

@@ -36,8 +36,8 @@ export const sharedLayer: Layer.Layer<
       authorities: yield* loadAuthorities(settings.sftpd),
     };
     return Identity.of({
-      begin: ({ ip, sessionId }) =>
-        makeLogin({ ...services, peer: { ip: canonicalAddress(ip), sessionId } }),
+      begin: ({ ip, protocol, sessionId }) =>
+        makeLogin({ ...services, peer: { ip: canonicalAddress(ip), protocol, sessionId } }),
       stillAllowed: (username) =>
         Effect.gen(function* () {
           const user = yield* users.find(username);

@@ -8,7 +8,7 @@ import type { User } from "../model/user.ts";
 import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
 import { loginRefusal, usesTotp } from "./gate.ts";
-import type { Login, LoginOutcome, PresentedKey, SshMethod } from "./identity.ts";
+import type { Login, LoginOutcome, LoginProtocol, PresentedKey, SshMethod } from "./identity.ts";
 import { loginEvents } from "./login_events.ts";
 import { needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
 import { accountName } from "./naming.ts";
@@ -24,7 +24,11 @@ const answerGrid = 250;
 
 /** What a login needs to know and to ask. */
 export interface LoginContext {
-  readonly peer: { readonly ip: string; readonly sessionId: string };
+  readonly peer: {
+    readonly ip: string;
+    readonly protocol: LoginProtocol;
+    readonly sessionId: string;
+  };
   readonly settings: Settings;
   readonly users: typeof Users.Service;
   readonly journal: typeof Journal.Service;
@@ -68,7 +72,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       Effect.gen(function* () {
         const { user, method, detail, rehash } = proven;
         const now = yield* Clock.currentTimeMillis;
-        const reason = loginRefusal(user, { ip: peer.ip, now, method });
+        const reason = loginRefusal(user, { ip: peer.ip, protocol: peer.protocol, now, method });
         if (reason !== undefined) return wrong(reason);
         const upkeep = Effect.gen(function* () {
           if (rehash !== undefined) {
@@ -168,7 +172,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             return { _tag: "Proven", user, method: "publickey", detail: usable.right.detail };
           }
           const now = yield* Clock.currentTimeMillis;
-          const reason = loginRefusal(user, { ip: peer.ip, now });
+          const reason = loginRefusal(user, { ip: peer.ip, protocol: peer.protocol, now });
           if (reason !== undefined) return wrong(reason);
           const next = secondSteps(sftpd, user);
           return next.length === 0
@@ -198,7 +202,9 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       password: (typed, plain) =>
         attempt("password", typed, (name) =>
           Effect.gen(function* () {
-            if (!sftpd.password_authentication) return wrong("the login method is off");
+            if (peer.protocol === "SSH" && !sftpd.password_authentication) {
+              return wrong("the login method is off");
+            }
             const method = stepMethod("password");
             const user = yield* lookup(name);
             const { ok, stale, reason } = yield* checkPassword(passwords, user, plain);

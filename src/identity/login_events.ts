@@ -1,5 +1,6 @@
 import { Effect } from "effect";
 import type { Journal } from "../events/journal.ts";
+import type { LoginProtocol } from "./identity.ts";
 import { printable } from "./naming.ts";
 
 /**
@@ -10,9 +11,13 @@ import { printable } from "./naming.ts";
  */
 export const loginEvents = (
   journal: typeof Journal.Service,
-  peer: { readonly ip: string; readonly sessionId: string },
+  peer: {
+    readonly ip: string;
+    readonly protocol: LoginProtocol;
+    readonly sessionId: string;
+  },
 ) => {
-  const place = { ip: peer.ip, protocol: "SSH", session_id: peer.sessionId } as const;
+  const place = { ip: peer.ip, protocol: peer.protocol, session_id: peer.sessionId } as const;
   let silent = true;
   let offered = { username: "", keys: 0 };
 

@@ -1,6 +1,6 @@
 import type { Settings } from "../config/config.ts";
 import type { LoginMethod, User } from "../model/user.ts";
-import type { SshMethod } from "./identity.ts";
+import type { LoginProtocol, SshMethod } from "./identity.ts";
 
 /** Methods of the server, whoever logs in: they tell nothing about an account. */
 export const serverMethods = (settings: Settings["sftpd"]): ReadonlyArray<SshMethod> => [
@@ -9,11 +9,15 @@ export const serverMethods = (settings: Settings["sftpd"]): ReadonlyArray<SshMet
   ...(settings.keyboard_interactive_authentication ? ["keyboard-interactive"] as const : []),
 ];
 
-/** Whether the user's own settings refuse `method` over SSH (BEHAVIOUR AUTH-02). */
-export const isDenied = (user: User, method: LoginMethod): boolean => {
+/** Whether the user's own settings refuse `method` (BEHAVIOUR AUTH-02). */
+export const isDenied = (
+  user: User,
+  method: LoginMethod,
+  protocol: LoginProtocol = "SSH",
+): boolean => {
   const denied = user.filters.denied_login_methods;
   return denied.includes(method) ||
-    (method === "password" && denied.includes("password-over-SSH"));
+    (protocol === "SSH" && method === "password" && denied.includes("password-over-SSH"));
 };
 
 /**
