@@ -101,7 +101,7 @@ export const listenForUsers = (
         (server) =>
           Effect.andThen(
             atMost("2 seconds")(Effect.promise(() => server.shutdown())),
-            Effect.sync(server.abort),
+            Effect.sync(server.cut),
           ),
       );
 
@@ -147,11 +147,19 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
           onError: () => new Response(null, { status: 500 }),
         }, handler);
       const server = options.address === "" ? anywhere(at) : at(options.address);
+      let over = false;
+      const finished = server.finished.finally(() => {
+        over = true;
+      });
+      finished.catch(() => {});
       return {
         port: server.addr.port,
-        finished: server.finished,
+        finished,
         shutdown: () => server.shutdown(),
-        abort: () => end.abort(),
+        // On a server that has ended the signal would throw out of every fiber.
+        cut: () => {
+          if (!over) end.abort();
+        },
       };
     },
     catch: (error) => {
