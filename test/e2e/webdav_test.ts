@@ -118,7 +118,7 @@ Deno.test("hostile requests get a clear status", async () => {
   assert.equal(await status("-X", "PROPFIND", "-H", "Depth: x", `${base()}/`), 400);
   assert.equal(await status(`${base()}/%zz`), 400);
   assert.equal(await status(`${base()}/%00`), 400);
-  assert.equal(await status(`${base()}/../../etc/passwd`), 404);
+  assert.equal(await status(`${base()}/../../etc/passwd`), 400);
   assert.equal(await status(`${base()}/%2e%2e/etc/passwd`), 400);
   assert.equal(await status("-X", "MOVE", `${base()}/r`), 400);
   const to = (url: string) => status("-X", "COPY", "-H", `Destination: ${url}`, `${base()}/r`);
@@ -126,6 +126,18 @@ Deno.test("hostile requests get a clear status", async () => {
   assert.equal(await to("/dav/%2e%2e/x"), 400);
   assert.equal(await to("/other"), 403);
   assert.equal(await status("-X", "BREW", `${base()}/`), 405);
+});
+
+Deno.test("a directory of thousands is listed whole, each name once", async () => {
+  const { home } = world();
+  await Deno.mkdir(`${home("ann")}/many`);
+  for (let i = 0; i < 3000; i++) await Deno.writeTextFile(`${home("ann")}/many/f${i}`, "");
+  const { status, body } = await curl("ann", "-X", "PROPFIND", "-H", "Depth: 1", `${base()}/many`);
+  assert.equal(status, 207);
+  const names = [...body.matchAll(/<D:href>([^<]*)<\/D:href><D:propstat>/g)].map((m) => m[1]);
+  assert.equal(new Set(names).size, 3001);
+  assert.equal(names.length, 3001);
+  assert.ok(body.endsWith("</D:multistatus>\n"));
 });
 
 Deno.test("an upload that is cut never becomes the file", async () => {
@@ -170,10 +182,12 @@ Deno.test("a download under way is listed, can be kicked, and counts as a sessio
   const [row] = found;
   assert.equal(row?.protocol, "DAV");
   assert.equal((await curl("single", `${base()}/`)).status, 429);
-  await server.sluice("sessions", "close", row?.connection_id ?? "");
-  const { code } = await child.status;
-  assert.notEqual(code, 0);
+  await server.sluice("sessions", "kick", row?.connection_id ?? "");
+  assert.deepEqual(await mine(), []);
   assert.equal((await curl("single", `${base()}/`)).status, 207);
+  // What the system has buffered, curl would go on to read at its pace.
+  child.kill();
+  await child.status;
 });
 
 Deno.test("ambiguous and absurd lengths are refused and leave nothing", async () => {
