@@ -102,6 +102,8 @@ export class Server implements AsyncDisposable {
   port = 0;
   /** `http://...` of the users' web port, where `--http` asks for it. */
   http = "";
+  /** `http://...` of WebDAV alone, where `--webdav` asks for it. */
+  webdav = "";
   /** `http://...` of the telemetry, where `--telemetry` asks for it. */
   telemetry = "";
 
@@ -149,6 +151,7 @@ export class Server implements AsyncDisposable {
       assert.equal(ready.ready, true);
       server.port = Number(String(ready.listeners.sftp[0]).split(":").at(-1));
       server.http = `http://${ready.listeners.http?.[0] ?? ""}`;
+      server.webdav = `http://${ready.listeners.webdav?.[0] ?? ""}`;
       server.telemetry = `http://${ready.listeners.telemetry?.[0] ?? ""}`;
       // It is ready with the first of them.
       const args = options.args ?? [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { must, run } from "./process.ts";
+import { eventually, must, run } from "./process.ts";
 import { needs } from "./tools.ts";
-import { fileWorld } from "./world.ts";
+import { fileWorld, makeWorld } from "./world.ts";
 
 const password = "pa:ss+wör/d";
 const world = fileWorld([
@@ -142,26 +142,34 @@ Deno.test("a directory of thousands is listed whole, each name once", async () =
 
 Deno.test("an upload that is cut never becomes the file", async () => {
   const { home, server } = world();
-  await Deno.writeTextFile(`${home("ann")}/kept`, "old");
-  const conn = await Deno.connect({ port: Number(server.http.split(":").at(-1)) });
   const basic = btoa(String.fromCharCode(...new TextEncoder().encode(`ann:${password}`)));
-  await conn.write(new TextEncoder().encode(
-    `PUT /dav/kept HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ${basic}\r\n` +
-      `Content-Length: 1000\r\n\r\npart`,
-  ));
-  await conn.closeWrite();
+  const begin = async (framing: string, part: string) => {
+    const conn = await Deno.connect({ port: Number(server.http.split(":").at(-1)) });
+    await conn.write(new TextEncoder().encode(
+      `PUT /dav/kept HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ${basic}\r\n` +
+        `${framing}\r\n\r\n${part}`,
+    ));
+    return conn;
+  };
+  const uploading = async () => {
+    const { stdout } = await server.sluice("sessions", "list", "--json");
+    return (JSON.parse(stdout) as Array<{ command: string }>).some((r) => r.command === "PUT");
+  };
   for (
-    const into = new Uint8Array(1000);
-    await conn.read(into).catch(() => null);
-  ) { /* to its end */ }
-  try {
+    const [framing, part] of [
+      ["Content-Length: 2000000", "x".repeat(1_000_000)],
+      ["Transfer-Encoding: chunked", `f4240\r\n${"x".repeat(1_000_000)}\r\n`],
+    ] as const
+  ) {
+    await Deno.writeTextFile(`${home("ann")}/kept`, "old");
+    const conn = await begin(framing, part);
+    await eventually("the upload is under way", uploading, 20);
     conn.close();
-  } catch { /* closed */ }
-  assert.equal(await Deno.readTextFile(`${home("ann")}/kept`), "old");
-  assert.deepEqual(
-    [...Deno.readDirSync(home("ann"))].map((e) => e.name).filter((n) => n.includes("kept")),
-    ["kept"],
-  );
+    await eventually("the upload is over", async () => !(await uploading()), 20);
+    assert.equal(await Deno.readTextFile(`${home("ann")}/kept`), "old");
+    const left = [...Deno.readDirSync(home("ann"))].map(({ name }) => name);
+    assert.deepEqual(left.filter((name) => /kept|sluice/.test(name)), ["kept"]);
+  }
 });
 
 Deno.test("a download under way is listed, can be kicked, and counts as a session", async () => {
@@ -272,5 +280,19 @@ Deno.test("ambiguous and absurd lengths are refused and leave nothing", async ()
   // The runtime's parser drops a fragment in the request line, so nobody here can see it.
   const known = /WARNING: DELETE removed collection resource with Request-URI including fragment.*/;
   assert.doesNotMatch(stdout.replace(known, ""), /FAIL|WARNING/, stdout + stderr);
+  assert.equal(code, 0, stdout + stderr);
+});
+
+(await needs("litmus"))("litmus passes on a port of WebDAV's own, in one thread", async () => {
+  await using world = await makeWorld(
+    [{ username: "litmus", password: "litmus-password" }],
+    { args: ["--webdav", "127.0.0.1:0", "--workers", "1"] },
+  );
+  const { code, stdout, stderr } = await run(
+    "litmus",
+    ["-k", `${world.server.webdav}/`, "litmus", "litmus-password"],
+    { cwd: world.dir, timeout: 120 },
+  );
+  assert.doesNotMatch(stdout, /FAIL/, stdout + stderr);
   assert.equal(code, 0, stdout + stderr);
 });
