@@ -15,6 +15,7 @@ import { type ListenFailed, serveApp } from "../web/serve.ts";
 import type { Users } from "./catalog/catalog.ts";
 import { Writer } from "./catalog/database.ts";
 import { Config, type Settings } from "./config/config.ts";
+import { memoryDavState } from "./dav/memory_state.ts";
 import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
@@ -85,7 +86,7 @@ export const serve = (settings: Settings, options: ServeOptions) =>
       // Only here: with workers the main thread needs nothing of it.
       const { identityLayer, serveProtocols } = yield* Effect.promise(() => import("./serving.ts"));
       const services = yield* Layer.build(
-        Layer.mergeAll(identityLayer, Registry.layer).pipe(
+        Layer.mergeAll(identityLayer, Registry.layer, memoryDavState).pipe(
           Layer.provideMerge(watchman),
           Layer.provideMerge(filesLayer(settings)),
         ),

@@ -2,6 +2,7 @@ import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect"
 import { Branches, hubRegistry } from "../actors/branches.ts";
 import { holdPorts } from "../actors/ports.ts";
 import { guardHandlers } from "../actors/remote_guard.ts";
+import { davHandlers } from "../actors/remote_dav.ts";
 import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
@@ -10,7 +11,8 @@ import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
-import { Config } from "./config/config.ts";
+import { type Binding, Config } from "./config/config.ts";
+import { memoryDavState } from "./dav/memory_state.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
@@ -67,17 +69,16 @@ export const startCrew = (count: number) =>
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
       );
-      const bindings = yield* Scope.extend(
-        holdPorts(settings.sftpd.bindings, "sftpd.bindings"),
-        ports,
-      );
-      const held = yield* Scope.extend(holdPorts(settings.ftpd.bindings, "ftpd.bindings"), ports);
-      const ftpBindings = settings.ftpd.bindings.map((binding, i) => ({ ...binding, ...held[i] }));
+      const hold = <B extends Binding>(section: string, bindings: ReadonlyArray<B>) =>
+        Scope.extend(holdPorts(bindings, `${section}.bindings`), ports);
+      const { sftpd, ftpd, httpd, webdavd } = settings;
       const { join } = yield* Branches;
       const prepare = yield* preparing(memory, {
         ...settings,
-        sftpd: { ...settings.sftpd, bindings },
-        ftpd: { ...settings.ftpd, bindings: ftpBindings },
+        sftpd: { ...sftpd, bindings: yield* hold("sftpd", sftpd.bindings) },
+        ftpd: { ...ftpd, bindings: yield* hold("ftpd", ftpd.bindings) },
+        httpd: { ...httpd, bindings: yield* hold("httpd", httpd.bindings) },
+        webdavd: { ...webdavd, bindings: yield* hold("webdavd", webdavd.bindings) },
       });
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;
@@ -109,6 +110,7 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.mergeAll(
       sharedQuota,
       localStorages,
+      memoryDavState,
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),
@@ -130,6 +132,7 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     const fixed: Handlers = {
       ...(yield* accountHandlers),
       ...(yield* guardHandlers),
+      ...(yield* davHandlers),
       ...(yield* journalHandlers),
       ...(yield* elsewhereHandlers),
       "worker.escaped": () => Effect.sync(countEscape),

@@ -5,6 +5,9 @@ import { commandEngine } from "../adapters/ssh/commands/commands.ts";
 import { serveFtp } from "../adapters/ftp/server.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
+import { davSites } from "../adapters/webdav/server.ts";
+import { listenForUsers } from "../web/users_listener.ts";
+import { Config } from "./config/config.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
@@ -20,5 +23,24 @@ export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
 export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   const ftp = yield* serveFtp;
-  return { sftp: ssh.addresses, ...(ftp.addresses.length > 0 ? { ftp: ftp.addresses } : {}) };
+  const { common, httpd, webdavd } = yield* Config;
+  const dav = yield* davSites;
+  const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
+    Effect.forEach(
+      section === "httpd" ? httpd.bindings : webdavd.bindings,
+      ({ address, port }) =>
+        listenForUsers({
+          address,
+          port,
+          where: `${section}.bindings`,
+          sites: [dav(prefix)],
+          idleMinutes: common.idle_timeout,
+        }),
+    );
+  return {
+    sftp: ssh.addresses,
+    ftp: ftp.addresses,
+    http: yield* serveHttp("httpd", "/dav"),
+    webdav: yield* serveHttp("webdavd", ""),
+  };
 });

@@ -4,6 +4,7 @@ import { PortSharing } from "../actors/listener.ts";
 import { journalLayer } from "../actors/journal.ts";
 import { remoteGuard } from "../actors/remote_guard.ts";
 import { remoteAccounts } from "../actors/remote_accounts.ts";
+import { remoteDavState } from "../actors/remote_dav.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
 import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
@@ -30,7 +31,13 @@ const services = ({ settings, participant }: Greeting) =>
       Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
     ),
     Layer.provideMerge(
-      Layer.mergeAll(remoteAccounts, remoteGuard, remoteSink, intentLog(partOf(participant))),
+      Layer.mergeAll(
+        remoteAccounts,
+        remoteDavState,
+        remoteGuard,
+        remoteSink,
+        intentLog(partOf(participant)),
+      ),
     ),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),

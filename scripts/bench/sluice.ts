@@ -26,7 +26,7 @@ const config = {
 export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Maker> => {
   const commit = await exec("git", "-C", root, "describe", "--always", "--dirty").catch(() => "?");
   const serve = async (data: string) => {
-    const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0"];
+    const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0", "--http", "off"];
     const more = [
       "--telemetry",
       "off",

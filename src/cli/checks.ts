@@ -204,6 +204,8 @@ const server = (settings: Settings): Check =>
     return [
       ok("server", "not running"),
       ...settings.sftpd.bindings.map((binding) => bindable("port sftp", binding)),
+      ...settings.httpd.bindings.map((binding) => bindable("port http", binding)),
+      ...settings.webdavd.bindings.map((binding) => bindable("port webdav", binding)),
       ...settings.telemetry.bindings.map((binding) => bindable("port telemetry", binding)),
     ];
   });

@@ -14,6 +14,8 @@ import { parseBindings, parseCount } from "./values.ts";
 interface ServeFlags {
   readonly sftp?: ReadonlyArray<string>;
   readonly ftp?: ReadonlyArray<string>;
+  readonly http?: ReadonlyArray<string>;
+  readonly webdav?: ReadonlyArray<string>;
   readonly telemetry?: ReadonlyArray<string>;
   readonly jsonReady?: boolean;
   readonly logLevel?: string;
@@ -37,6 +39,8 @@ const overlays = (flags: ServeFlags) => {
   return [
     ...list("--sftp", "sftpd", flags.sftp),
     ...list("--ftp", "ftpd", flags.ftp),
+    ...list("--http", "httpd", flags.http),
+    ...list("--webdav", "webdavd", flags.webdav),
     ...list("--telemetry", "telemetry", flags.telemetry),
     ...one("--log-level", ["log", "level"], flags.logLevel),
     ...one("--log-format", ["log", "format"], flags.logFormat),
@@ -46,13 +50,9 @@ const overlays = (flags: ServeFlags) => {
 };
 
 /** What is wrong with the addresses, if anything. */
-const problem = ({ sftp = [], ftp = [], telemetry = [] }: ServeFlags): string | undefined =>
-  [
-    parseBindings(sftp, "--sftp"),
-    parseBindings(ftp, "--ftp"),
-    parseBindings(telemetry, "--telemetry"),
-  ]
-    .find(Either.isLeft)?.left;
+const problem = (flags: ServeFlags): string | undefined =>
+  (["sftp", "ftp", "http", "webdav", "telemetry"] as const)
+    .map((name) => parseBindings(flags[name] ?? [], `--${name}`)).find(Either.isLeft)?.left;
 
 /** Completes `stop` at SIGTERM or SIGINT with the grace time; a second signal ends the process at once. */
 export const stopOnSignals = (stop: Deferred.Deferred<number>, graceSeconds: number) =>
@@ -103,6 +103,8 @@ export const serveCommand = (program: Command): void => {
   program.command("serve").description("serve files until SIGTERM or SIGINT")
     .option("--sftp <host:port>", "SFTP and SCP address, or off (repeatable)", many)
     .option("--ftp <host:port>", "FTP address with TLS required, or off (repeatable)", many)
+    .option("--http <host:port>", "address of the users' web port, or off (repeatable)", many)
+    .option("--webdav <host:port>", "address of WebDAV alone, or off (repeatable)", many)
     .option("--telemetry <host:port>", "address of /healthz, /readyz, /metrics, or off", many)
     .option("--json-ready", "print one JSON line on stdout when every listener accepts")
     .option("--log-level <level>", "debug, info, warn or error")

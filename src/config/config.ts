@@ -140,7 +140,7 @@ export const FtpBinding = section({
 export type FtpBinding = typeof FtpBinding.Type;
 
 export const Ftpd = section({
-  bindings: withDefault(S.Array(FtpBinding), []),
+  bindings: withDefault(S.Array(FtpBinding), [{ address: "", port: 2121, tls_mode: 1 as const }]),
   /** PEM files, relative to the data folder; empty means one that the server makes and signs itself. */
   certificate_file: withDefault(S.String, ""),
   certificate_key_file: withDefault(S.String, ""),
@@ -165,6 +165,16 @@ export const Ftpd = section({
   login_grace: withDefault(Count, 120),
   /** Seconds in which a data connection has to come, and then to move bytes. */
   data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
+});
+
+/** The users' web port: WebDAV under `/dav`, later the API and the pages. */
+export const Httpd = section({
+  bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
+});
+
+/** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
+export const Webdavd = section({
+  bindings: withDefault(S.Array(Binding), []),
 });
 
 export const DataProvider = section({
@@ -208,6 +218,8 @@ export const ConfigSchema = S.Struct({
   common: all(Common),
   sftpd: all(Sftpd),
   ftpd: all(Ftpd),
+  httpd: all(Httpd),
+  webdavd: all(Webdavd),
   data_provider: all(DataProvider),
   mfa: all(Mfa),
   telemetry: all(Telemetry),

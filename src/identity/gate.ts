@@ -17,12 +17,12 @@ export const accountRefusal = (user: User, now: number): string | undefined => {
 /** Whether one-time codes guard this user's logins over `protocol`. */
 export const usesTotp = (user: User, protocol: LoginProtocol = "SSH"): boolean => {
   const totp = user.filters.totp_config;
-  return totp?.enabled === true && totp.protocols.includes(protocol);
+  return protocol !== "DAV" && totp?.enabled === true && totp.protocols.includes(protocol);
 };
 
 /**
  * Why a user who has proven who they are may still not log in from
- * `ip`, or undefined (BEHAVIOUR AUTH-06). `method` is left out after a first
+ * `ip` over `protocol`, or undefined (BEHAVIOUR AUTH-06). `method` is left out after a first
  * step, which cannot be a login.
  */
 export const loginRefusal = (
@@ -39,14 +39,17 @@ export const loginRefusal = (
   const account = accountRefusal(user, now);
   if (account !== undefined) return account;
   if (filters.denied_protocols.includes(protocol)) return "the protocol is denied";
-  if (filters.is_anonymous) return `anonymous users have no ${protocol}`;
+  if (filters.is_anonymous && (protocol === "SSH" || protocol === "HTTP")) {
+    return `anonymous users have no ${protocol}`;
+  }
   if (method !== undefined && isDenied(user, method, protocol)) return "the login method is denied";
   if (!addressAllowed({ allowed: filters.allowed_ip, denied: filters.denied_ip }, ip)) {
     return "the address is not allowed";
   }
   if (filters.require_password_change) return "the password must be changed first";
   if (passwordExpired(user, now)) return "the password has expired";
-  if (filters.two_factor_protocols.includes(protocol)) {
+  // WebDAV cannot ask for a code (BEHAVIOUR MFA-03).
+  if (protocol !== "DAV" && filters.two_factor_protocols.includes(protocol)) {
     if (!usesTotp(user, protocol)) return "a second factor is required and not set up";
     // A password over SSH cannot carry a code (BEHAVIOUR MFA-05). A key may log in
     // alone, as in the incumbent; `denied_login_methods` is there for stricter sites.

@@ -2,11 +2,14 @@ import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
 import type { User } from "../model/user.ts";
 
-/** Protocols that people log in over. Over FTP a one-time code follows the password (BEHAVIOUR FTP-19). */
-export type LoginProtocol = "SSH" | "FTP";
-
 /** Login methods as SSH names them on the wire (RFC 4252). */
 export type SshMethod = "publickey" | "password" | "keyboard-interactive";
+
+/**
+ * Protocols that people log in over, as `denied_protocols` and login events name
+ * them. Over FTP a one-time code follows the password (BEHAVIOUR FTP-19).
+ */
+export type LoginProtocol = "SSH" | "FTP" | "DAV" | "HTTP";
 
 /**
  * How one attempt ended. `Accepted` is the only branch that logs anyone in.

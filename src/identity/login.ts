@@ -57,7 +57,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
     let workStarted = 0;
 
     const events = loginEvents(journal, peer);
-    const visitor = { ip: peer.ip, protocol: "SSH" } as const;
+    const visitor = { ip: peer.ip, protocol: peer.protocol };
     /** The last name that was tried is somebody's. */
     let known = false;
     /** Refused keys count once, when the client leaves without a login (BEHAVIOUR DEF-06). */
@@ -91,12 +91,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
       Effect.gen(function* () {
         const { user, method, detail, rehash } = proven;
         const now = yield* Clock.currentTimeMillis;
-        const reason = loginRefusal(user, {
-          ip: peer.ip,
-          protocol: peer.protocol,
-          now,
-          method,
-        });
+        const reason = loginRefusal(user, { ip: peer.ip, protocol: peer.protocol, now, method });
         if (reason !== undefined) return wrong(reason);
         // Banned by what others did from there since this one connected (SECURITY 6.12).
         if (yield* guard.isBanned(visitor)) return wrong("the address is banned");
@@ -200,7 +195,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             return { _tag: "Proven", user, method: "publickey", detail: usable.right.detail };
           }
           const now = yield* Clock.currentTimeMillis;
-          const reason = loginRefusal(user, { ip: peer.ip, now });
+          const reason = loginRefusal(user, { ip: peer.ip, protocol: peer.protocol, now });
           if (reason !== undefined) return wrong(reason);
           const next = secondSteps(sftpd, user);
           return next.length === 0

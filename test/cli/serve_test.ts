@@ -5,7 +5,7 @@ Deno.test("sluice serve answers its control socket and telemetry, and SIGTERM en
   await using dir = await folder();
   const data = ["--data-dir", dir.path];
   await using server = await Running.start([
-    ...["serve", "--sftp", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", ...data],
+    ...["serve", "--http", "off", "--sftp", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", ...data],
   ], { SLUICE_ADMIN_USERNAME: "root", SLUICE_ADMIN_PASSWORD: "correct horse" });
   assert.ok(server.port("sftp") > 0);
 
@@ -36,7 +36,16 @@ Deno.test("sluice serve answers its control socket and telemetry, and SIGTERM en
   const why = forced ? "SLUICE_CIPHERS=node" : "does not have it";
   assert.match(gcm.found, new RegExp(`^(libcrypto|node) \\(.*sodium: ${why}`));
 
-  const second = await sluice(["serve", "--sftp", "127.0.0.1:0", "--telemetry", "off", ...data]);
+  const second = await sluice([
+    "serve",
+    "--http",
+    "off",
+    "--sftp",
+    "127.0.0.1:0",
+    "--telemetry",
+    "off",
+    ...data,
+  ]);
   assert.equal(second.code, 1);
   assert.match(second.err, new RegExp(`in use by a running server \\(pid ${server.child.pid}\\)`));
   const restore = await sluice(["restore", `${dir.path}/sluice.db`, ...data]);
@@ -53,7 +62,7 @@ Deno.test("sluice drain ends the server; sessions fails clearly without one", as
   await using dir = await folder();
   const data = ["--data-dir", dir.path];
   await using server = await Running.start([
-    ...["serve", "--sftp", "127.0.0.1:0", "--telemetry", "off", ...data],
+    ...["serve", "--http", "off", "--sftp", "127.0.0.1:0", "--telemetry", "off", ...data],
   ]);
   assert.equal((await sluice(["drain", "--seconds", "1", ...data])).code, 0);
   assert.equal((await server.child.status).code, 0);
@@ -67,7 +76,16 @@ Deno.test("sluice serve says in one line what stands in its way, and where", asy
   const data = ["--data-dir", dir.path];
   const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = `127.0.0.1:${(taken.addr as Deno.NetAddr).port}`;
-  const busy = await sluice(["serve", "--sftp", address, "--telemetry", "off", ...data]);
+  const busy = await sluice([
+    "serve",
+    "--http",
+    "off",
+    "--sftp",
+    address,
+    "--telemetry",
+    "off",
+    ...data,
+  ]);
   taken.close();
   assert.equal(busy.code, 1);
   assert.match(
@@ -76,7 +94,16 @@ Deno.test("sluice serve says in one line what stands in its way, and where", asy
   );
 
   await Deno.writeTextFile(`${dir.path}/id_ed25519`, "nonsense", { mode: 0o600 });
-  const key = await sluice(["serve", "--sftp", "127.0.0.1:0", "--telemetry", "off", ...data]);
+  const key = await sluice([
+    "serve",
+    "--http",
+    "off",
+    "--sftp",
+    "127.0.0.1:0",
+    "--telemetry",
+    "off",
+    ...data,
+  ]);
   assert.equal(key.code, 1);
   assert.match(key.err, /id_ed25519: host key cannot be used/);
   assert.equal(await Deno.readTextFile(`${dir.path}/id_ed25519`), "nonsense");
@@ -92,7 +119,7 @@ Deno.test("sluice serve says in one line what stands in its way, and where", asy
   assert.equal(config.err.trim().split("\n").length, 2, config.err);
   assert.match(config.err, /did you mean sftpd\?/);
   await Deno.remove(`${dir.path}/sluice.json`);
-  const here = await sluice(["serve", "--sftp", "here", ...data]);
+  const here = await sluice(["serve", "--http", "off", "--sftp", "here", ...data]);
   assert.equal(here.code, 2);
   assert.match(here.err, /--sftp: "here" is not an address/);
   assert.equal((await sluice(["sevre"])).code, 2);

@@ -100,6 +100,10 @@ export class Server implements AsyncDisposable {
 
   /** Where SFTP is listening. */
   port = 0;
+  /** `http://...` of the users' web port, where `--http` asks for it. */
+  http = "";
+  /** `http://...` of WebDAV alone, where `--webdav` asks for it. */
+  webdav = "";
   /** `http://...` of the telemetry, where `--telemetry` asks for it. */
   telemetry = "";
 
@@ -110,7 +114,8 @@ export class Server implements AsyncDisposable {
     }
     await options.before?.(dataDir);
     const task = await taskWords("start");
-    const quiet = options.args?.includes("--telemetry") ? [] : ["--telemetry", "off"];
+    const quiet = ["--telemetry", "--http", "--ftp"]
+      .flatMap((flag) => options.args?.includes(flag) ? [] : [flag, "off"]);
     const flags = ["--json-ready", "--sftp", "127.0.0.1:0", ...quiet];
     const all = [
       ...(options.wrap ?? []),
@@ -146,6 +151,8 @@ export class Server implements AsyncDisposable {
       const ready = JSON.parse(stdout.split("\n")[0] ?? "");
       assert.equal(ready.ready, true);
       server.port = Number(String(ready.listeners.sftp[0]).split(":").at(-1));
+      server.http = `http://${ready.listeners.http?.[0] ?? ""}`;
+      server.webdav = `http://${ready.listeners.webdav?.[0] ?? ""}`;
       server.telemetry = `http://${ready.listeners.telemetry?.[0] ?? ""}`;
       // It is ready with the first of them.
       const args = options.args ?? [];

@@ -1,0 +1,153 @@
+import { Effect, Either } from "effect";
+import type { Lock } from "../../src/dav/state.ts";
+import type { Entry } from "../../src/model/entry.ts";
+import type { VPath } from "../../src/vpath.ts";
+import { type Dav, type DavFailure, entryIfAny, etagOf } from "./context.ts";
+import { parseDestination, type Target } from "./paths.ts";
+import { refuse } from "./status.ts";
+
+/** One condition of an If header: a state token or an entity tag, perhaps negated. */
+interface Condition {
+  readonly not: boolean;
+  readonly token?: string;
+  readonly etag?: string;
+}
+interface List {
+  /** The tag in front, undefined for the request's own resource. */
+  readonly resource: string | undefined;
+  readonly conditions: ReadonlyArray<Condition>;
+}
+
+/** Parses an If header (RFC 4918 section 10.4); undefined when it is none. */
+export const parseIf = (header: string): ReadonlyArray<List> | undefined => {
+  if (header.length > 16_384) return undefined;
+  const lists: List[] = [];
+  let rest = header.trim();
+  let resource: string | undefined;
+  const tagged = rest.startsWith("<");
+  while (rest !== "") {
+    const tag = /^<([^<>\s]*)>\s*/.exec(rest);
+    if (tag) {
+      if (!tagged) return undefined;
+      resource = tag[1];
+      rest = rest.slice(tag[0].length);
+      if (!rest.startsWith("(")) return undefined;
+    }
+    const list = /^\(((?:[^()"<>]|"[^"]*"|<[^<>]*>|\[[^\]]*\])*)\)\s*/.exec(rest);
+    if (!list) return undefined;
+    rest = rest.slice(list[0].length);
+    const conditions: Condition[] = [];
+    let inner = (list[1] ?? "").trim();
+    while (inner !== "") {
+      const one = /^(not\s*)?(?:<([^<>\s]+)>|\[((?:W\/)?"[^"]*")\])\s*/i.exec(inner);
+      if (!one) return undefined;
+      const [all, not, token, etag] = one;
+      conditions.push({
+        not: not !== undefined,
+        ...(token === undefined ? {} : { token }),
+        ...(etag === undefined ? {} : { etag }),
+      });
+      inner = inner.slice(all.length);
+    }
+    if (conditions.length === 0) return undefined;
+    lists.push({ resource, conditions });
+  }
+  return lists.length === 0 ? undefined : lists;
+};
+
+/** Evaluates the If header: 412 unless one of its lists holds. Answers the tokens it submits. */
+export const submittedTokens = (dav: Dav): Effect.Effect<ReadonlySet<string>, DavFailure> =>
+  Effect.gen(function* () {
+    const tokens = new Set<string>();
+    const header = dav.request.headers.get("if");
+    if (header === null) return tokens;
+    const lists = parseIf(header);
+    if (!lists) return yield* refuse(400, "the If header is malformed");
+    let holds = false;
+    for (const { resource, conditions } of lists) {
+      const at = resource === undefined
+        ? Either.right(dav.target)
+        : parseDestination(resource, dav.request, dav.prefix);
+      const path = Either.isRight(at) ? at.right.path : undefined;
+      const entry = path === undefined ? undefined : yield* entryIfAny(dav.vfs, path);
+      const locks = path === undefined
+        ? []
+        : yield* dav.state.locks(dav.user.username, path, false);
+      let all = true;
+      for (const { not, token, etag } of conditions) {
+        if (token !== undefined && !not) tokens.add(token);
+        const is = token !== undefined
+          ? locks.some((lock) => lock.token === token)
+          : entry?.kind === "file" && etagOf(entry) === etag;
+        if (is === not) all = false;
+      }
+      holds ||= all;
+    }
+    return holds ? tokens : yield* refuse(412);
+  });
+
+/**
+ * Fails with 423 unless every lock that stands against a change of `path` was
+ * submitted: one that covers it, and with `below` those further down.
+ */
+export const mayChange = (
+  dav: Dav,
+  path: VPath,
+  tokens: ReadonlySet<string>,
+  below = false,
+): Effect.Effect<void, DavFailure> =>
+  Effect.gen(function* () {
+    const locks = yield* dav.state.locks(dav.user.username, path, below);
+    // Of shared locks that cover the same, one is enough.
+    const covering = locks.filter((lock) => lock.path === path || lock.deep && isAbove(lock, path));
+    const inside = locks.filter((lock) => !covering.includes(lock));
+    const held = (lock: Lock) => tokens.has(lock.token) && lock.username === dav.user.username;
+    const free = covering.length === 0 || covering.some(held);
+    if (free && inside.every(held)) return;
+    return yield* refuse(423, undefined, "<D:lock-token-submitted/>");
+  });
+
+const isAbove = (lock: Lock, path: VPath) => lock.path === "/" || path.startsWith(`${lock.path}/`);
+
+const parseTags = (header: string): ReadonlyArray<string> | "*" =>
+  header.trim() === "*" ? "*" : [...header.matchAll(/(?:W\/)?"[^"]*"/g)].map(([tag]) => tag);
+
+/** If-Match, If-None-Match and their times (RFC 9110 section 13.2.2). 304 only for GET and HEAD. */
+export const checkConditions = (
+  request: Request,
+  entry: Entry | undefined,
+): 304 | 412 | undefined => {
+  const { headers, method } = request;
+  const reads = method === "GET" || method === "HEAD";
+  const tag = entry && entry.kind === "file" ? etagOf(entry) : undefined;
+  const match = headers.get("if-match");
+  if (match !== null) {
+    const tags = parseTags(match);
+    if (tags === "*" ? entry === undefined : tag === undefined || !tags.includes(tag)) return 412;
+  } else {
+    const since = Date.parse(headers.get("if-unmodified-since") ?? "");
+    if (!Number.isNaN(since) && entry && seconds(entry) > since) return 412;
+  }
+  const none = headers.get("if-none-match");
+  if (none !== null) {
+    const tags = parseTags(none);
+    const same = tags === "*"
+      ? entry !== undefined
+      : tag !== undefined && tags.some((t) => t.replace(/^W\//, "") === tag);
+    if (same) return reads ? 304 : 412;
+  } else if (reads && entry) {
+    const since = Date.parse(headers.get("if-modified-since") ?? "");
+    if (!Number.isNaN(since) && seconds(entry) <= since) return 304;
+  }
+  return undefined;
+};
+
+/** HTTP dates have whole seconds. */
+const seconds = (entry: Entry) => Math.floor(entry.mtime / 1000) * 1000;
+
+/** The place that a COPY or MOVE goes to. */
+export const destination = (dav: Dav): Effect.Effect<Target, DavFailure> =>
+  Either.match(parseDestination(dav.request.headers.get("destination"), dav.request, dav.prefix), {
+    onLeft: (error) => Effect.fail(error),
+    onRight: (target) => Effect.succeed(target),
+  });

@@ -1,0 +1,61 @@
+import { Effect } from "effect";
+import type { Exchange } from "../../actors/exchange.ts";
+import type { DavState } from "../../src/dav/state.ts";
+import type { FsError } from "../../src/errors.ts";
+import type { Entry } from "../../src/model/entry.ts";
+import type { User } from "../../src/model/user.ts";
+import type { Vfs } from "../../src/vfs/vfs.ts";
+import type { VPath } from "../../src/vpath.ts";
+import { type DavError, refuse } from "./status.ts";
+import type { Target } from "./paths.ts";
+
+/** One request of a user who is logged in. */
+export interface Dav {
+  readonly exchange: Exchange;
+  readonly request: Request;
+  readonly prefix: string;
+  readonly target: Target;
+  readonly vfs: Vfs;
+  readonly user: User;
+  readonly state: DavState["Type"];
+}
+
+export type DavFailure = FsError | DavError;
+
+/** What is there, undefined for nothing. */
+export const entryIfAny = (vfs: Vfs, path: VPath): Effect.Effect<Entry | undefined, FsError> =>
+  Effect.catchIf(
+    vfs.stat(path),
+    (error) => error.reason === "NotFound" || error.reason === "NotDirectory",
+    () => Effect.succeed(undefined),
+  );
+
+/** Strong entity tag: of the store, or made of time and size. */
+export const etagOf = (entry: Entry): string =>
+  `"${entry.etag ?? `${Math.round(entry.mtime * 1000).toString(36)}-${entry.size.toString(36)}`}"`
+    .replace(/[^\x21-\x7e]/g, "");
+
+/** Reads a request body that is a document and no file, up to `limit` bytes. */
+export const readText = (request: Request, limit = 256 * 1024): Effect.Effect<string, DavError> =>
+  Effect.tryPromise({
+    try: async () => {
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of request.body ?? []) {
+        size += chunk.length;
+        if (size > limit) throw refuse(413, "the document is too large");
+        chunks.push(chunk);
+      }
+      const bytes = new Uint8Array(size);
+      let at = 0;
+      for (const chunk of chunks) {
+        bytes.set(chunk, at);
+        at += chunk.length;
+      }
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    },
+    catch: (error) =>
+      typeof error === "object" && error !== null && "_tag" in error
+        ? error as DavError
+        : refuse(400, "the body is not whole, or not UTF-8"),
+  });

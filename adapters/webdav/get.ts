@@ -1,0 +1,149 @@
+import { Effect, Exit, type Scope } from "effect";
+import type { Entry } from "../../src/model/entry.ts";
+import type { Handle } from "../../src/vfs/vfs.ts";
+import { checkConditions } from "./conditions.ts";
+import { type Dav, type DavFailure, etagOf } from "./context.ts";
+import { mediaType } from "./media_type.ts";
+import { parseRanges, type Range } from "./ranges.ts";
+
+const piece = 256 * 1024;
+const readOnly = {
+  read: true,
+  write: false,
+  append: false,
+  create: false,
+  truncate: false,
+  exclusive: false,
+};
+
+/** GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or several. */
+export const get = (
+  dav: Dav,
+  entry: Entry,
+): Effect.Effect<Response, DavFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { request, vfs, target } = dav;
+    const head = request.method === "HEAD";
+    const headers = new Headers({
+      "etag": etagOf(entry),
+      "last-modified": new Date(entry.mtime).toUTCString(),
+      "accept-ranges": "bytes",
+      // A file of one user is never shown as a page of the server.
+      "content-security-policy": "sandbox; default-src 'none'",
+      "x-content-type-options": "nosniff",
+    });
+    const failed = checkConditions(request, entry);
+    if (failed !== undefined) return new Response(null, { status: failed, headers });
+    const type = mediaType(entry.name);
+    const ranges = head || !sameVersion(request, entry)
+      ? undefined
+      : parseRanges(request.headers.get("range"), entry.size);
+    if (ranges?.length === 0) {
+      headers.set("content-range", `bytes */${entry.size}`);
+      return new Response(null, { status: 416, headers });
+    }
+    const handle = head ? undefined : yield* vfs.open(target.path, readOnly);
+    const first = ranges?.[0];
+    if (!handle || !ranges || !first) {
+      headers.set("content-type", type);
+      headers.set("content-length", String(entry.size));
+      if (!handle) return new Response(null, { headers });
+      const body = yield* stream(handle, whole(entry.size));
+      return new Response(body, { headers });
+    }
+    if (ranges.length === 1) {
+      headers.set("content-type", type);
+      headers.set("content-range", `bytes ${first.from}-${first.to - 1}/${entry.size}`);
+      headers.set("content-length", String(first.to - first.from));
+      return new Response(yield* stream(handle, [first]), { status: 206, headers });
+    }
+    const boundary = crypto.randomUUID();
+    const encoder = new TextEncoder();
+    const parts = ranges.flatMap((range) => [
+      encoder.encode(
+        `\r\n--${boundary}\r\ncontent-type: ${type}\r\n` +
+          `content-range: bytes ${range.from}-${range.to - 1}/${entry.size}\r\n\r\n`,
+      ),
+      range,
+    ]);
+    const all = [...parts, encoder.encode(`\r\n--${boundary}--\r\n`)];
+    const length = all.reduce(
+      (sum, part) => sum + (part instanceof Uint8Array ? part.length : part.to - part.from),
+      0,
+    );
+    headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
+    headers.set("content-length", String(length));
+    return new Response(yield* stream(handle, all), { status: 206, headers });
+  });
+
+const whole = (size: number): ReadonlyArray<Range> => size === 0 ? [] : [{ from: 0, to: size }];
+
+/** If-Range (RFC 9110 section 13.1.5): a range of another version is no range. */
+const sameVersion = (request: Request, entry: Entry): boolean => {
+  const header = request.headers.get("if-range");
+  if (header === null) return true;
+  if (/^(W\/)?"/.test(header)) return header === etagOf(entry);
+  return Date.parse(header) === Math.floor(entry.mtime / 1000) * 1000;
+};
+
+/** Bytes as the client takes them. The end of the scope cuts what is not sent yet. */
+const stream = (
+  handle: Handle,
+  parts: ReadonlyArray<Range | Uint8Array>,
+): Effect.Effect<ReadableStream<Uint8Array>, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const left = [...parts];
+        let at = 0;
+        let cut = false;
+        let done = false;
+        let control: ReadableStreamDefaultController<Uint8Array> | undefined;
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => {
+            control = controller;
+          },
+          async pull(controller) {
+            const part = left[0];
+            if (part === undefined) {
+              done = true;
+              return controller.close();
+            }
+            if (part instanceof Uint8Array) {
+              left.shift();
+              return controller.enqueue(part);
+            }
+            at = Math.max(at, part.from);
+            const into = new Uint8Array(Math.min(piece, part.to - at));
+            const count = await handle.read(at, into);
+            if (cut) return;
+            // The file was made shorter meanwhile: the client has to see that it is not whole.
+            if (count === 0) return controller.error(new Error("the file became shorter"));
+            at += count;
+            controller.enqueue(into.subarray(0, count));
+            if (at >= part.to) {
+              at = 0;
+              left.shift();
+            }
+          },
+        }, { highWaterMark: 1 });
+        const end = () => {
+          if (done) return;
+          cut = true;
+          try {
+            control?.error(new Error("the session is over"));
+          } catch {
+            // It has ended already.
+          }
+        };
+        return { body, end };
+      }),
+      ({ end }, exit) =>
+        Effect.andThen(
+          Effect.sync(end),
+          // What was read to its end is a download; the event tells it.
+          Exit.isSuccess(exit) ? Effect.ignore(handle.close()) : Effect.void,
+        ),
+    ),
+    ({ body }) => body,
+  );

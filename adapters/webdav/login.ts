@@ -1,0 +1,111 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { Clock, Effect } from "effect";
+import { Users } from "../../src/catalog/catalog.ts";
+import { loginRefusal } from "../../src/identity/gate.ts";
+import { Identity } from "../../src/identity/identity.ts";
+import type { User } from "../../src/model/user.ts";
+
+/** Milliseconds that a verified password is believed, and that an account is not looked at again. */
+const BELIEVED = 60_000;
+const LOOK_AFTER = 1_000;
+const MAX_KEPT = 1_000;
+
+interface Verified {
+  user: User;
+  readonly until: number;
+  looked: number;
+}
+
+/** How a request stands: who it is, or the status to refuse it with. */
+export type Basic = { readonly user: User } | { readonly status: 400 | 401 };
+
+/**
+ * Checks `Authorization: Basic` (RFC 7617) against the login pipeline.
+ *
+ * A password that was right is believed for a minute from the same address,
+ * without its hash or itself being kept; the account is read again each second,
+ * and a changed password or a closed account ends that at once.
+ */
+export const basicLogin = Effect.gen(function* () {
+  const identity = yield* Identity;
+  const users = yield* Users;
+  const secret = randomBytes(32);
+  const kept = new Map<string, Verified>();
+  // One check at a time for one credential: a burst of requests costs one hash.
+  const turns = new Map<string, { readonly turn: Effect.Semaphore; waiting: number }>();
+
+  const remembered = (key: string, ip: string) =>
+    Effect.gen(function* () {
+      const entry = kept.get(key);
+      const now = yield* Clock.currentTimeMillis;
+      if (!entry) return undefined;
+      if (entry.until > now) {
+        if (entry.looked + LOOK_AFTER > now) return entry.user;
+        const user = yield* users.find(entry.user.username);
+        const same = user !== undefined && user.password_hash === entry.user.password_hash &&
+          loginRefusal(user, { ip, protocol: "DAV", now, method: "password" }) === undefined;
+        if (same) {
+          entry.user = user;
+          entry.looked = now;
+          return user;
+        }
+      }
+      kept.delete(key);
+      return undefined;
+    });
+
+  const verify = (key: string, ip: string, id: string, name: string, password: string) =>
+    Effect.gen(function* () {
+      const known = yield* remembered(key, ip);
+      if (known) return known;
+      const login = yield* identity.begin({ ip, protocol: "DAV", sessionId: `DAV_${id}` });
+      const outcome = yield* login.password(name, password);
+      if (outcome._tag !== "Accepted") return undefined;
+      const now = yield* Clock.currentTimeMillis;
+      const oldest = kept.size >= MAX_KEPT ? kept.keys().next().value : undefined;
+      if (oldest !== undefined) kept.delete(oldest);
+      // Read again: an upgraded hash would look like a changed password.
+      const user = (yield* users.find(outcome.user.username)) ?? outcome.user;
+      kept.set(key, { user, until: now + BELIEVED, looked: now });
+      return user;
+    });
+
+  return (header: string | null, ip: string, id: string): Effect.Effect<Basic> =>
+    Effect.gen(function* () {
+      const given = parseBasic(header);
+      if (typeof given === "number") return { status: given } as const;
+      const { name, password } = given;
+      const key = createHmac("sha256", secret).update(JSON.stringify([name, password, ip]))
+        .digest("base64");
+      const place = turns.get(key) ?? { turn: Effect.unsafeMakeSemaphore(1), waiting: 0 };
+      turns.set(key, place);
+      place.waiting += 1;
+      const user = yield* place.turn.withPermits(1)(verify(key, ip, id, name, password)).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          if (--place.waiting === 0) turns.delete(key);
+        })),
+        Effect.catchAll((error) =>
+          Effect.as(Effect.logError("a login could not be checked", error), undefined)
+        ),
+      );
+      return user ? { user } : { status: 401 } as const;
+    });
+});
+
+/** A second header arrives joined to the first by a comma, and is malformed like other noise: 400. */
+const parseBasic = (
+  header: string | null,
+): 400 | 401 | { readonly name: string; readonly password: string } => {
+  if (header === null) return 401;
+  const scheme = /^basic +(\S+) *$/i.exec(header)?.[1];
+  if (scheme === undefined) return /^basic|,/i.test(header) ? 400 : 401;
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(scheme) || scheme.length > 4096) return 400;
+  try {
+    const bytes = Uint8Array.from(atob(scheme), (c) => c.charCodeAt(0));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const colon = text.indexOf(":");
+    return colon < 0 ? 400 : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+  } catch {
+    return 400;
+  }
+};

@@ -1,0 +1,128 @@
+import { Effect } from "effect";
+import type { DeadProperty, Lock } from "../../src/dav/state.ts";
+import type { Entry } from "../../src/model/entry.ts";
+import type { VPath } from "../../src/vpath.ts";
+import { type Dav, etagOf } from "./context.ts";
+import { mediaType } from "./media_type.ts";
+import { href } from "./paths.ts";
+import { statusLine } from "./status.ts";
+import { escapeXml } from "./xml.ts";
+
+/** A property by name. */
+export interface Name {
+  readonly ns: string;
+  readonly name: string;
+}
+
+/** What a PROPFIND asks for (RFC 4918 section 9.1). */
+export type Asked =
+  | { readonly kind: "all"; readonly also: ReadonlyArray<Name> }
+  | { readonly kind: "names" }
+  | { readonly kind: "some"; readonly names: ReadonlyArray<Name> };
+
+/** One resource with all that its properties are made of. */
+export interface Resource {
+  readonly path: VPath;
+  readonly entry: Entry;
+  readonly dead: ReadonlyArray<DeadProperty>;
+  readonly locks: ReadonlyArray<Lock>;
+  readonly quota?: { readonly used: number; readonly available: number };
+}
+
+type Live = (resource: Resource, prefix: string) => string | undefined;
+
+const isDir = ({ entry }: Resource) => entry.kind === "dir";
+const date = (ms: number) => new Date(ms);
+
+/** Properties that the server makes; undefined where a resource has none. */
+const live: Readonly<Record<string, Live>> = {
+  resourcetype: (r) => isDir(r) ? "<D:collection/>" : "",
+  displayname: (r) => escapeXml(r.entry.name),
+  getcontentlength: (r) => isDir(r) ? undefined : String(r.entry.size),
+  getcontenttype: (r) => isDir(r) ? undefined : mediaType(r.entry.name),
+  getetag: (r) => isDir(r) ? undefined : escapeXml(etagOf(r.entry)),
+  getlastmodified: (r) => date(r.entry.mtime).toUTCString(),
+  creationdate: (r) => date(r.entry.mtime).toISOString().replace(/\.\d+Z$/, "Z"),
+  supportedlock: () =>
+    ["exclusive", "shared"].map((scope) =>
+      `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
+      `<D:locktype><D:write/></D:locktype></D:lockentry>`
+    ).join(""),
+  lockdiscovery: (r, prefix) => r.locks.map((lock) => activeLock(lock, prefix)).join(""),
+  "quota-available-bytes": (r) => r.quota && String(r.quota.available),
+  "quota-used-bytes": (r) => r.quota && String(r.quota.used),
+};
+
+/** RFC 4331 section 2: quota is told only to who asks for it. */
+const onRequest = new Set(["quota-available-bytes", "quota-used-bytes"]);
+
+export const isLive = ({ ns, name }: Name): boolean => ns === "DAV:" && Object.hasOwn(live, name);
+
+/** One lock as lockdiscovery shows it (RFC 4918 section 14.1). */
+export const activeLock = (lock: Lock, prefix: string): string =>
+  `<D:activelock><D:locktype><D:write/></D:locktype>` +
+  `<D:lockscope><D:${lock.exclusive ? "exclusive" : "shared"}/></D:lockscope>` +
+  `<D:depth>${lock.deep ? "infinity" : "0"}</D:depth>${lock.owner}` +
+  `<D:timeout>Second-${lock.seconds}</D:timeout>` +
+  `<D:locktoken><D:href>${lock.token}</D:href></D:locktoken>` +
+  `<D:lockroot><D:href>${href(prefix, lock.path, false)}</D:href></D:lockroot></D:activelock>`;
+
+const empty = ({ ns, name }: Name) =>
+  ns === "DAV:" ? `<D:${name}/>` : `<${name} xmlns="${escapeXml(ns)}"/>`;
+
+/** The `response` element of one resource. */
+export const describe = (resource: Resource, asked: Asked, prefix: string): string => {
+  const found: string[] = [];
+  const missing: string[] = [];
+  const give = (wanted: Name): void => {
+    const value = isLive(wanted) ? live[wanted.name]?.(resource, prefix) : undefined;
+    if (value !== undefined) {
+      found.push(
+        value === "" ? `<D:${wanted.name}/>` : `<D:${wanted.name}>${value}</D:${wanted.name}>`,
+      );
+      return;
+    }
+    const dead = resource.dead.find((p) => p.ns === wanted.ns && p.name === wanted.name);
+    if (dead) found.push(dead.value);
+    else missing.push(empty(wanted));
+  };
+  const usual = Object.keys(live).filter((name) => !onRequest.has(name));
+  if (asked.kind === "names") {
+    for (const name of usual) {
+      if (live[name]?.(resource, prefix) !== undefined) found.push(`<D:${name}/>`);
+    }
+    found.push(...resource.dead.map(empty));
+  } else if (asked.kind === "all") {
+    for (const name of usual) {
+      if (live[name]?.(resource, prefix) !== undefined) give({ ns: "DAV:", name });
+    }
+    found.push(...resource.dead.map((p) => p.value));
+    for (const name of asked.also) if (onRequest.has(name.name)) give(name);
+  } else asked.names.forEach(give);
+  const part = (props: ReadonlyArray<string>, status: number) =>
+    `<D:propstat><D:prop>${props.join("")}</D:prop><D:status>${
+      statusLine(status)
+    }</D:status></D:propstat>`;
+  const parts = [
+    ...(found.length > 0 || missing.length === 0 ? [part(found, 200)] : []),
+    ...(missing.length > 0 ? [part(missing, 404)] : []),
+  ];
+  return `<D:response><D:href>${href(prefix, resource.path, isDir(resource))}</D:href>` +
+    `${parts.join("")}</D:response>\n`;
+};
+
+/** Whether the answer needs the quota. */
+export const asksQuota = (asked: Asked): boolean =>
+  asked.kind !== "names" &&
+  (asked.kind === "all" ? asked.also : asked.names).some((n) =>
+    n.ns === "DAV:" && onRequest.has(n.name)
+  );
+
+/** Space used and left, of the user or of the disk. */
+export const quotaOf = (dav: Dav, path: VPath) =>
+  dav.vfs.available(path).pipe(
+    Effect.map(({ totalBytes, freeBytes }) => ({
+      quota: { available: freeBytes, used: Math.max(0, totalBytes - freeBytes) },
+    })),
+    Effect.catchAll(() => Effect.succeed({})),
+  );

@@ -1,0 +1,119 @@
+import { Chunk, Effect, Either, Stream } from "effect";
+import type { Entry } from "../../src/model/entry.ts";
+import { child, type VPath } from "../../src/vpath.ts";
+import type { Lock } from "../../src/dav/state.ts";
+import { type Dav, type DavFailure, readText } from "./context.ts";
+import { type Asked, asksQuota, describe, type Name, quotaOf } from "./properties.ts";
+import { refuse } from "./status.ts";
+import { type Element, elementsOf, isDav, parseXml } from "./xml.ts";
+
+const opening = `<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n`;
+const closing = `</D:multistatus>\n`;
+/** Entries in one chunk of the answer. */
+const BATCH = 256;
+
+export const xmlHeaders = { "content-type": "application/xml; charset=utf-8" };
+
+/** A multistatus of parts that are known already. */
+export const multistatus = (parts: ReadonlyArray<string>): Response =>
+  new Response(opening + parts.join("") + closing, { status: 207, headers: xmlHeaders });
+
+/**
+ * PROPFIND (RFC 4918 section 9.1). A directory is sent as it is read, so its
+ * size costs no memory; Depth infinity is refused with its own condition.
+ */
+export const propfind = (dav: Dav): Effect.Effect<Response, DavFailure> =>
+  Effect.gen(function* () {
+    const { request, vfs, target: { path } } = dav;
+    const depth = (request.headers.get("depth") ?? "infinity").trim().toLowerCase();
+    if (depth === "infinity") {
+      return yield* refuse(403, undefined, "<D:propfind-finite-depth/>");
+    }
+    if (depth !== "0" && depth !== "1") return yield* refuse(400, "Depth is 0, 1 or infinity");
+    const asked = yield* readAsked(yield* readText(request));
+    const entry = yield* vfs.stat(path);
+    return yield* list(dav, entry, asked, depth === "1");
+  });
+
+/** The multistatus of an entry and, where asked, of its children. */
+export const list = (
+  dav: Dav,
+  entry: Entry,
+  asked: Asked,
+  children: boolean,
+): Effect.Effect<Response, DavFailure> =>
+  Effect.gen(function* () {
+    const { vfs, target: { path }, prefix, state, user } = dav;
+    const deep = children && entry.kind === "dir";
+    const quota = asksQuota(asked) ? yield* quotaOf(dav, path) : {};
+    const dead = yield* state.properties(user.username, path, deep);
+    const locks = yield* state.locks(user.username, path, deep);
+    const show = (at: VPath, what: Entry) =>
+      describe(
+        {
+          path: at,
+          entry: what,
+          dead: dead.get(at) ?? [],
+          locks: locks.filter((lock) => covers(lock, at)),
+          ...quota,
+        },
+        asked,
+        prefix,
+      );
+    const first = opening + show(path, entry);
+    if (!deep) return new Response(first + closing, { status: 207, headers: xmlHeaders });
+    const encoder = new TextEncoder();
+    const seen = Stream.mapEffect(vfs.list(path), (found) =>
+      found.kind !== "symlink" ? Effect.succeed([found]) : Effect.matchEffect(
+        vfs.stat(child(path, found.name)),
+        // A link that leads nowhere is left out (BEHAVIOUR DAV-10).
+        {
+          onFailure: () =>
+            Effect.succeed([]),
+          onSuccess: (entry) => Effect.succeed([{ ...entry, name: found.name }]),
+        },
+      ));
+    const rows = seen.pipe(
+      Stream.mapConcat((found) =>
+        found
+      ),
+      Stream.filter(({ kind }) => kind === "file" || kind === "dir"),
+      Stream.map((found) => show(child(path, found.name), found)),
+      Stream.grouped(BATCH),
+      Stream.map((part) => Chunk.join(part, "")),
+    );
+    const text = Stream.concat(Stream.concat(Stream.make(first), rows), Stream.make(closing));
+    const body = yield* Stream.toReadableStreamEffect(
+      Stream.map(text, (part) => encoder.encode(part)),
+      { strategy: { highWaterMark: 1 } },
+    );
+    return new Response(body, { status: 207, headers: xmlHeaders });
+  });
+
+const covers = (lock: Lock, path: VPath) =>
+  lock.path === path || (lock.deep && (lock.path === "/" || path.startsWith(`${lock.path}/`)));
+
+const nameOf = ({ ns, name }: Element): Name => ({ ns, name });
+
+const readAsked = (text: string): Effect.Effect<Asked, DavFailure> =>
+  Effect.gen(function* () {
+    if (text === "") return { kind: "all", also: [] };
+    const root = yield* readDocument(text, "propfind");
+    const has = (name: string) => elementsOf(root, name)[0];
+    const prop = has("prop");
+    const kinds = [has("allprop"), has("propname"), prop].filter((e) => e !== undefined);
+    if (kinds.length !== 1) {
+      return yield* refuse(400, "one of allprop, propname and prop is needed");
+    }
+    if (prop) return { kind: "some", names: elementsOf(prop).map(nameOf) };
+    if (has("propname")) return { kind: "names" };
+    return { kind: "all", also: elementsOf(has("include") ?? root).map(nameOf) };
+  });
+
+/** Parses a body whose root is `name` in `DAV:`; 400 otherwise. */
+export const readDocument = (text: string, name: string): Effect.Effect<Element, DavFailure> =>
+  Either.match(parseXml(text), {
+    onLeft: (why) => Effect.fail(refuse(400, `not usable XML: ${why}`)),
+    onRight: (root) =>
+      isDav(root, name) ? Effect.succeed(root) : Effect.fail(refuse(400, `no ${name} element`)),
+  });

@@ -1,0 +1,95 @@
+import { Effect, type Scope } from "effect";
+import { FsError } from "../../src/errors.ts";
+import type { Handle } from "../../src/vfs/vfs.ts";
+import { parent } from "../../src/vpath.ts";
+import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
+import { type Dav, type DavFailure, entryIfAny, etagOf } from "./context.ts";
+import { refuse } from "./status.ts";
+
+const piece = 512 * 1024;
+const anew = {
+  read: false,
+  write: true,
+  append: false,
+  create: true,
+  truncate: true,
+  exclusive: false,
+};
+
+/**
+ * PUT (RFC 9110 section 9.3.4): the body becomes the file, whole or not at all.
+ * A body that is cut fails before `close`, and the scope then drops the upload.
+ */
+export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { request, vfs, target: { path, slash } } = dav;
+    if (request.headers.has("content-range")) {
+      return yield* refuse(400, "a part of a file cannot be put");
+    }
+    const length = request.headers.get("content-length");
+    if (length !== null && !Number.isSafeInteger(Number(length))) return yield* refuse(413);
+    const before = yield* entryIfAny(vfs, path);
+    if (before?.kind === "dir" || slash) return yield* refuse(405, "this is a collection");
+    const tokens = yield* submittedTokens(dav);
+    if (checkConditions(request, before) !== undefined) return yield* refuse(412);
+    yield* mayChange(dav, path, tokens);
+    if (!before) {
+      yield* mayChange(dav, parent(path), tokens);
+      const above = yield* entryIfAny(vfs, parent(path));
+      if (above?.kind !== "dir") return yield* refuse(409, "the parent does not exist");
+    }
+    const handle = yield* vfs.open(path, anew);
+    yield* Effect.tryPromise({
+      try: (signal) => receive(request, handle, signal),
+      catch: (error) =>
+        error instanceof FsError ? error : refuse(400, "the body ended before its end"),
+    });
+    const mtime = Number(request.headers.get("x-oc-mtime") ?? NaN);
+    const dated = Number.isFinite(mtime) && mtime > 0 && mtime < 1e11;
+    if (dated) yield* Effect.ignore(handle.setAttributes({ mtime: Math.floor(mtime) * 1000 }));
+    yield* handle.close();
+    const headers = new Headers();
+    if (dated) headers.set("x-oc-mtime", "accepted");
+    const after = yield* Effect.option(vfs.stat(path));
+    if (after._tag === "Some") {
+      headers.set("etag", etagOf(after.value));
+      headers.set("last-modified", new Date(after.value.mtime).toUTCString());
+    }
+    return new Response(null, { status: before ? 204 : 201, headers });
+  });
+
+/** Writes the body as it comes, in large pieces; the next is read only when the storage took the last. */
+const receive = async (request: Request, handle: Handle, signal: AbortSignal): Promise<void> => {
+  const reader = request.body?.getReader();
+  if (!reader) return;
+  let buffer = new Uint8Array(0);
+  let filled = 0;
+  let offset = 0;
+  const flush = async () => {
+    if (filled === 0) return;
+    await handle.write(offset, buffer.subarray(0, filled));
+    offset += filled;
+    filled = 0;
+  };
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) break;
+      if (buffer.length === 0) buffer = new Uint8Array(piece);
+      for (let from = 0; from < value.length;) {
+        const count = Math.min(value.length - from, buffer.length - filled);
+        buffer.set(value.subarray(from, from + count), filled);
+        filled += count;
+        from += count;
+        if (filled === buffer.length) await flush();
+      }
+    }
+    await flush();
+  } catch (error) {
+    await reader.cancel().catch(() => {});
+    throw error;
+  }
+  const promised = request.headers.get("content-length");
+  if (promised !== null && Number(promised) !== offset) throw new Error("cut");
+};

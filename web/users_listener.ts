@@ -1,0 +1,198 @@
+import { Cause, Deferred, Effect, Exit, FiberSet, type Scope } from "effect";
+import type { Exchange, Site } from "../actors/exchange.ts";
+import { plainAddress, PortSharing } from "../actors/listener.ts";
+import { Registry } from "../actors/registry.ts";
+import { makeWheel } from "../actors/session.ts";
+import { supervise } from "../actors/supervisor.ts";
+import { atMost } from "../src/at_most.ts";
+import { ConfigError } from "../src/errors.ts";
+import { enterExchange } from "./exchange_session.ts";
+import { admitPatiently, refusalResponse } from "./refusals.ts";
+
+export interface UsersListener {
+  /** Empty listens on all addresses. */
+  readonly address: string;
+  /** 0 picks a free one, which restarts keep. */
+  readonly port: number;
+  /** Where the setting came from, for the error when the address cannot be bound. */
+  readonly where: string;
+  readonly sites: ReadonlyArray<Site>;
+  /** Minutes without a byte before an exchange is ended; 0 never. */
+  readonly idleMinutes: number;
+}
+
+const REBIND_EVERY = "250 millis";
+
+/**
+ * Serves the users' HTTP until the scope closes, and answers the bound address.
+ *
+ * `Deno.serve` reads and writes the bytes; every request is one exchange with a
+ * seat, in a fiber of its own, so that a defect ends that request and no other.
+ * A server that dies is bound to the same port again.
+ */
+export const listenForUsers = (
+  options: UsersListener,
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
+  Effect.gen(function* () {
+    const registry = yield* Registry;
+    const sharing = yield* PortSharing;
+    const wheel = yield* makeWheel;
+    const fork = yield* FiberSet.makeRuntime<never>();
+    const bound = yield* Deferred.make<number, ConfigError>();
+
+    const answer = (
+      request: Request,
+      info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+      respond: (response: Response) => void,
+    ) =>
+      Effect.gen(function* () {
+        const target = rawTarget(request.url);
+        const site = options.sites.find(({ prefix }) => isBelow(prefix, target));
+        if (!site) return respond(new Response("not found\n", { status: 404 }));
+        const ip = plainAddress(info.remoteAddr.hostname);
+        const seat = yield* admitPatiently(registry.admit({ ip, protocol: "HTTP" }));
+        const interrupted = yield* Deferred.make<void>();
+        const exchange: Exchange = {
+          request,
+          target,
+          ip,
+          id: seat.id,
+          enter: enterExchange({
+            registry,
+            wheel,
+            seat,
+            request,
+            ip,
+            port: info.remoteAddr.port,
+            idleMinutes: options.idleMinutes,
+            hangUp: Deferred.succeed(interrupted, undefined),
+          }),
+        };
+        const served = Effect.gen(function* () {
+          respond(yield* site.serve(exchange));
+          yield* Effect.promise(() => info.completed.catch(() => {}));
+        });
+        yield* Effect.raceFirst(served, Deferred.await(interrupted));
+      }).pipe(
+        Effect.scoped,
+        Effect.catchTag(
+          "Refused",
+          ({ refusal }) => Effect.sync(() => respond(refusalResponse(refusal))),
+        ),
+        Effect.onExit((exit) => {
+          respond(
+            new Response("the request was ended\n", { status: Exit.isSuccess(exit) ? 503 : 500 }),
+          );
+          return Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
+            ? Effect.logError("a request ended by a defect", exit.cause)
+            : Effect.void;
+        }),
+      );
+
+    const serve = (port: number) =>
+      Effect.acquireRelease(
+        bind(
+          options,
+          port,
+          sharing,
+          (request, info) =>
+            new Promise((resolve) => fork(Effect.ignore(answer(request, info, resolve)))),
+        ),
+        (server) =>
+          Effect.andThen(
+            atMost("2 seconds")(Effect.promise(() => server.shutdown())),
+            Effect.sync(server.cut),
+          ),
+      );
+
+    let port = options.port;
+    let first = true;
+    const life = Effect.gen(function* () {
+      const server = yield* first
+        ? serve(port)
+        : Effect.retry(serve(port), { while: () => Effect.as(Effect.sleep(REBIND_EVERY), true) });
+      first = false;
+      port = server.port;
+      yield* Deferred.succeed(bound, port);
+      yield* Effect.tryPromise(() => server.finished);
+      return yield* Effect.fail(new Error("the HTTP server stopped"));
+    });
+    yield* Effect.forkScoped(
+      supervise(
+        "HTTP listener",
+        { restart: "transient", max: 1_000_000, within: "5 seconds" },
+        Effect.catchTag(life, "ConfigError", (error) =>
+          first ? Deferred.fail(bound, error) : Effect.fail(error)),
+      ),
+    );
+    return show(options.address, yield* Deferred.await(bound));
+  });
+
+type Handler = (
+  request: Request,
+  info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+) => Promise<Response>;
+
+const bind = (options: UsersListener, port: number, reusePort: boolean, handler: Handler) =>
+  Effect.try({
+    try: () => {
+      const end = new AbortController();
+      const at = (hostname: string) =>
+        Deno.serve({
+          hostname,
+          port,
+          reusePort,
+          signal: end.signal,
+          onListen: () => {},
+          onError: () => new Response(null, { status: 500 }),
+        }, handler);
+      const server = options.address === "" ? anywhere(at) : at(options.address);
+      let over = false;
+      const finished = server.finished.finally(() => {
+        over = true;
+      });
+      finished.catch(() => {});
+      return {
+        port: server.addr.port,
+        finished,
+        shutdown: () => server.shutdown(),
+        // On a server that has ended the signal would throw out of every fiber.
+        cut: () => {
+          if (!over) end.abort();
+        },
+      };
+    },
+    catch: (error) => {
+      const why = error instanceof Deno.errors.AddrInUse
+        ? "the port is taken; stop what uses it or choose another"
+        : error instanceof Error
+        ? error.message
+        : String(error);
+      const what = `cannot listen on ${show(options.address, port)}: ${why}`;
+      return new ConfigError({ problems: [{ where: options.where, what }] });
+    },
+  });
+
+/** Without IPv6 there is the older half of the addresses. */
+const anywhere = <A>(at: (hostname: string) => A): A => {
+  try {
+    return at("::");
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) throw error;
+    return at("0.0.0.0");
+  }
+};
+
+const show = (address: string, port: number): string => {
+  const host = address === "" ? "[::]" : address.includes(":") ? `[${address}]` : address;
+  return `${host}:${port}`;
+};
+
+/** `URL` would resolve `..` and decode some escapes, so it is cut by hand. */
+const rawTarget = (url: string): string => {
+  const slash = url.indexOf("/", url.indexOf("://") + 3);
+  return slash < 0 ? "/" : url.slice(slash);
+};
+
+const isBelow = (prefix: string, target: string): boolean =>
+  target.startsWith(prefix) && (prefix === "" || /^(?:$|[/?#])/.test(target.slice(prefix.length)));
