@@ -36,10 +36,20 @@ export class LibsqlDialect implements Dialect {
     return new SqliteQueryCompiler();
   }
   createAdapter(): SqliteAdapter {
-    return new SqliteAdapter();
+    return new OwnTurns();
   }
   createIntrospector(db: Kysely<unknown>): SqliteIntrospector {
     return new SqliteIntrospector(db);
+  }
+}
+
+/**
+ * The driver below takes turns itself: Kysely's own lock is never given back when
+ * a connection cannot be had (0.29), and all that come after wait for ever.
+ */
+class OwnTurns extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
   }
 }
 

@@ -94,6 +94,7 @@ export const libsqlLayer: Layer.Layer<
     Layer.provideMerge(writerLayer),
     Layer.provideMerge(databaseLayer),
   );
+
 /** Tells this machine's prepared operations from those of others on the same server. */
 const nodeName = (config: Settings): Effect.Effect<string, CatalogError> =>
   Effect.try({

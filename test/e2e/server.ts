@@ -114,8 +114,10 @@ export class Server implements AsyncDisposable {
     }
     await options.before?.(dataDir);
     const task = await taskWords("start");
-    const quiet = ["--telemetry", "--http", "--ftp"]
-      .flatMap((flag) => options.args?.includes(flag) ? [] : [flag, "off"]);
+    const sections = { "--telemetry": "telemetry", "--http": "httpd", "--ftp": "ftpd" };
+    const quiet = Object.entries(sections).flatMap(([flag, section]) =>
+      options.args?.includes(flag) || section in (options.config ?? {}) ? [] : [flag, "off"]
+    );
     const flags = ["--json-ready", "--sftp", "127.0.0.1:0", ...quiet];
     const all = [
       ...(options.wrap ?? []),
