@@ -87,12 +87,18 @@ export class StagedWriter implements Writer {
     }
   }
 
-  /** Builds on the file that is there. Throws FsError or a system error. */
+  /** Builds on the file that is there; leaves nothing if it throws FsError or a system error. */
   build(): void {
-    this.prepare();
-    if (!this.#target.info) return;
-    this.#base = openToRead(this.#target.path);
-    this.#tail = peekOpen(this.#base).size;
+    try {
+      this.prepare();
+      if (!this.#target.info) return;
+      this.#base = openToRead(this.#target.path);
+      this.#tail = peekOpen(this.#base).size;
+    } catch (cause) {
+      // Whoever made this writer never gets to hold it, so nobody else would.
+      this.release();
+      throw cause;
+    }
   }
 
   get #temp(): Temp {
