@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
+import { dirOf } from "./confine.ts";
 import { closeQuietly, openToRead, openToWrite } from "./disk.ts";
 import { codeOf } from "./errors.ts";
-import { dirOf } from "./confine.ts";
 import { type Info, peekOpen } from "./info.ts";
+import { readWhole, syncDirectory, syncFile } from "./io.ts";
 import { Volume } from "./volume.ts";
-import { syncDirectory, syncFile } from "./io.ts";
 
 /** Files of this thread that are kept open until they are flushed; others are opened again. */
 const most = 256;
@@ -97,7 +97,8 @@ const gone: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EISDIR
 
 /** After a failed flush the kernel takes what it could not write for written; what it holds is still whole. */
 const writeAgain = (fd: number): void => {
-  const content = new Uint8Array(fs.fstatSync(fd).size);
-  const n = fs.readSync(fd, content, 0, content.length, 0);
-  fs.writeSync(fd, content, 0, n, 0);
+  const content = readWhole(fd, fs.fstatSync(fd).size);
+  for (let at = 0; at < content.length;) {
+    at += fs.writeSync(fd, content, at, content.length - at, at);
+  }
 };
