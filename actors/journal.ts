@@ -3,7 +3,14 @@ import { atMost } from "../src/at_most.ts";
 import type { CatalogError } from "../src/errors.ts";
 import type { Event, NewEvent } from "../src/events/event.ts";
 import { IntentLog, type Unsettled } from "../src/events/intent_log.ts";
-import { type EventFilter, Journal, type Prepared, type Unflushed } from "../src/events/journal.ts";
+import {
+  type EventFilter,
+  type Intent,
+  Journal,
+  type Prepared,
+  type QuotaDelta,
+  type Unflushed,
+} from "../src/events/journal.ts";
 import {
   EventStore,
   isRow,
@@ -120,12 +127,7 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
           settle: (result, quota, unflushed) =>
             once(() => {
               if (!isRow(id)) log.done(id);
-              return enqueue({
-                intent: id,
-                event: { ...event, ...result },
-                ...(quota && { quota }),
-                ...(unflushed && { unflushed }),
-              });
+              return enqueue(ended(id, { ...event, ...result }, quota, unflushed));
             }),
           cancel: () =>
             once(() => isRow(id) ? enqueue({ intent: id }) : Effect.sync(() => log.cancel(id))),
@@ -177,29 +179,15 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
         },
         keepsContent: log.keepsContent,
         prepare: (event, intent, quota, content) =>
-          Effect.map(
-            log.append({ event, intent, ...(quota && { quota }), ...(content && { content }) }),
-            (id) => handle(id, event),
-          ),
+          Effect.map(log.append(begun(event, intent, quota, content)), (id) => handle(id, event)),
         prepareNow: (event, intent, quota, content) => {
           if (box.length >= capacity) return undefined;
-          const id = log.appendNow({
-            event,
-            intent,
-            ...(quota && { quota }),
-            ...(content && { content }),
-          });
+          const id = log.appendNow(begun(event, intent, quota, content));
           if (id === undefined) return undefined;
           return {
             settle: (result, quota, unflushed) => {
               log.done(id);
-              push({
-                intent: id,
-                at: Date.now(),
-                event: { ...event, ...result },
-                ...(quota && { quota }),
-                ...(unflushed && { unflushed }),
-              });
+              push({ ...ended(id, { ...event, ...result }, quota, unflushed), at: Date.now() });
             },
             cancel: () => log.cancel(id),
           };
@@ -215,6 +203,32 @@ export const journalLayer: Layer.Layer<Journal, never, IntentLog | JournalSink |
       });
     }),
   );
+
+/** What the log keeps of an operation that begins. */
+const begun = (
+  event: NewEvent,
+  intent: Intent,
+  quota: QuotaDelta | undefined,
+  content: Uint8Array | undefined,
+): Omit<Unsettled, "id"> => ({
+  event,
+  intent,
+  ...(quota && { quota }),
+  ...(content && { content }),
+});
+
+/** What the sink is told of the operation `intent` when it is done. */
+const ended = (
+  intent: string,
+  event: NewEvent,
+  quota: QuotaDelta | undefined,
+  unflushed: Unflushed | undefined,
+): Omit<Queued, "at"> => ({
+  intent,
+  event,
+  ...(quota && { quota }),
+  ...(unflushed && { unflushed }),
+});
 
 /** Writes all of it, however long the database stays away. Only what no database would take is given up. */
 const untilWritten = (

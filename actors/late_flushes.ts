@@ -5,6 +5,7 @@ import type { Unflushed } from "../src/events/journal.ts";
 const atOnce = 8;
 /** Files of one volume from which on it is flushed as a whole. */
 const many = 8;
+
 /**
  * Flushes all of it, however long the disk fails: until then the intents, and
  * the content beside them, are what a power cut would leave.

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { openCLibrary } from "./c_library.ts";
 
 /** What an armed failpoint does: a defect, a failure of the operation, or the end of the process as by `kill -9`. */
 export type Fault = "die" | "fail" | "kill";
@@ -61,14 +62,6 @@ export const fault = (name: string, subject?: string): Fault | undefined => {
   return undefined;
 };
 
-/** Where the C library is, by system. */
-const libraries = [
-  "libc.so.6",
-  "libc.musl-x86_64.so.1",
-  "libc.musl-aarch64.so.1",
-  "libSystem.dylib",
-];
-
 /**
  * Ends the process at once: no finalizer, no exit handler. `abort` needs no
  * permission, unlike a signal to oneself; but in a worker Deno refuses it, and
@@ -76,12 +69,6 @@ const libraries = [
  */
 export const endProcess = (): never => {
   if (!("WorkerGlobalScope" in globalThis)) process.abort();
-  for (const name of libraries) {
-    try {
-      Deno.dlopen(name, { abort: { parameters: [], result: "void" } }).symbols.abort();
-    } catch {
-      // Not this system's name.
-    }
-  }
+  openCLibrary({ abort: { parameters: [], result: "void" } }).symbols.abort();
   throw new Error("the process could not be ended");
 };

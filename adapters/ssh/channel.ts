@@ -1,7 +1,8 @@
 import { Effect } from "effect";
 import type { Budget } from "./budget.ts";
 import type { ByteChannel } from "./byte_channel.ts";
-import { borrow, type Bytes } from "./memory.ts";
+import { ChannelInput } from "./channel_input.ts";
+import { handled, refused } from "./handled.ts";
 import { Malformed, Message, packet } from "./wire.ts";
 
 /** Largest payload of a data packet, either way: what every client takes (RFC 4253 section 6.1). */
@@ -15,9 +16,6 @@ const MAX_QUEUED = 1024 * 1024;
  */
 const PATIENCE = 30_000;
 const MAX_UINT32 = 0xffffffff;
-/** Data of this size or more is gathered for `read`, up to the second. */
-const BULK = 16 * 1024;
-const GATHERED = 256 * 1024;
 
 /** What a channel uses of its connection. */
 export interface ChannelLink {
@@ -31,9 +29,10 @@ export interface ChannelLink {
 /**
  * One session channel (RFC 4254 section 5) as a {@linkcode ByteChannel}.
  *
- * The window is given back only for what the engine has read. Data beyond the
- * window throws {@linkcode Malformed}, which ends the connection (SECURITY.md
- * 3.1 item 18). Every pending promise settles when the connection goes (19).
+ * Its life and its output; {@linkcode ChannelInput} is the other half. Data
+ * beyond the window throws {@linkcode Malformed}, which ends the connection
+ * (SECURITY.md 3.1 item 18). Every pending promise settles when the connection
+ * goes (19).
  */
 export class SshChannel implements ByteChannel {
   readonly local: number;
@@ -41,22 +40,9 @@ export class SshChannel implements ByteChannel {
   /** An engine has been started on this channel. */
   started = false;
   readonly #link: ChannelLink;
-  readonly #window: number;
+  readonly #input: ChannelInput;
   readonly #maxPacket: number;
   readonly #patience: number;
-
-  #sink: ((chunk: Uint8Array) => void) | undefined;
-  #poured: { resolve: () => void; reject: (e: Error) => void } | undefined;
-  #inbound: Uint8Array[] = [];
-  /** Memory of the last chunk of `#inbound` where it has room for more. */
-  #gather: Bytes | undefined;
-  #delivering = false;
-  #inWindow: number;
-  #consumed = 0;
-  #inputEnded = false;
-  #reader:
-    | { resolve: (chunk: Uint8Array | undefined) => void; reject: (e: Error) => void }
-    | undefined;
 
   #outbound: Array<{ bytes: Uint8Array; extended: boolean; taken: (() => void) | undefined }> = [];
   #queued = 0;
@@ -68,7 +54,6 @@ export class SshChannel implements ByteChannel {
 
   /** Nothing can be written any more: the channel is closed, or the connection gone. */
   #lost: Error | undefined;
-  #dropped = false;
   #sentClose = false;
   #gotClose = false;
   #ending: { status: number | undefined; done: Array<() => void> } | undefined;
@@ -81,8 +66,10 @@ export class SshChannel implements ByteChannel {
     this.#link = link;
     this.local = ids.local;
     this.remote = ids.remote;
-    this.#window = size.window;
-    this.#inWindow = size.window;
+    this.#input = new ChannelInput(
+      size.window,
+      (bytes) => link.send(packet(Message.ChannelWindowAdjust, ids.remote, bytes)),
+    );
     this.#outWindow = size.outWindow;
     this.#maxPacket = Math.min(size.maxPacket, MAX_DATA);
     this.#patience = size.patience ?? PATIENCE;
@@ -93,32 +80,15 @@ export class SshChannel implements ByteChannel {
   }
 
   read(): Promise<Uint8Array | undefined> {
-    const chunk = this.#next();
-    if (chunk) return Promise.resolve(chunk);
-    if (this.#lost && this.#dropped) return refused(this.#lost);
-    if (this.#inputEnded) return Promise.resolve(undefined);
-    if (this.#reader) return refused(new Error("a read is already pending"));
-    return handled(
-      new Promise((resolve, reject) => {
-        this.#reader = { resolve, reject };
-      }),
-    );
+    return this.#input.read();
   }
 
   pour(sink: (chunk: Uint8Array) => void): Promise<void> {
-    if (this.#lost && this.#dropped) return refused(this.#lost);
-    for (let chunk = this.#inbound.shift(); chunk; chunk = this.#inbound.shift()) sink(chunk);
-    if (this.#inputEnded) return Promise.resolve();
-    this.#sink = sink;
-    return handled(
-      new Promise((resolve, reject) => {
-        this.#poured = { resolve, reject };
-      }),
-    );
+    return this.#input.pour(sink);
   }
 
   took(bytes: number): void {
-    this.#refill(bytes);
+    this.#input.took(bytes);
   }
 
   write(bytes: Uint8Array, taken?: () => void): Promise<void> {
@@ -140,63 +110,21 @@ export class SshChannel implements ByteChannel {
 
   /** The client sent `data`, which is good only during the call. */
   receive(data: Uint8Array): void {
-    if (data.length > this.#inWindow) throw new Malformed("data beyond the channel's window");
-    this.#inWindow -= data.length;
-    if (this.#inputEnded) throw new Malformed("data after the end of the channel's input");
-    if (data.length === 0) return;
-    if (this.#sentClose) return;
-    if (!this.started) return this.#refill(data.length);
-    if (this.#sink) return this.#sink(data);
-    this.#keep(data);
-    // What came in one piece from the socket is delivered in one.
-    if (!this.#reader || this.#delivering) return;
-    this.#delivering = true;
-    queueMicrotask(() => {
-      this.#delivering = false;
-      const reader = this.#reader;
-      const chunk = reader && this.#next();
-      if (!chunk) return;
-      this.#reader = undefined;
-      reader.resolve(chunk);
-    });
-  }
-
-  /** Copies data, since its memory is the connection's, for its next packets. */
-  #keep(data: Uint8Array): void {
-    const last = this.#inbound.at(-1);
-    const gather = this.#gather;
-    if (last && gather && last.length + data.length <= gather.length) {
-      gather.set(data, last.length);
-      this.#inbound[this.#inbound.length - 1] = gather.subarray(0, last.length + data.length);
-      return;
-    }
-    const memory = data.length < BULK ? new Uint8Array(data.length) : borrow(GATHERED);
-    memory.set(data);
-    this.#gather = data.length < BULK ? undefined : memory;
-    this.#inbound.push(memory.subarray(0, data.length));
-  }
-
-  #next(): Uint8Array | undefined {
-    const chunk = this.#inbound.shift();
-    if (!chunk) return undefined;
-    if (this.#inbound.length === 0) this.#gather = undefined;
-    this.#refill(chunk.length);
-    return chunk;
+    this.#input.count(data.length);
+    if (this.#input.ended) throw new Malformed("data after the end of the channel's input");
+    if (data.length === 0 || this.#sentClose) return;
+    if (this.started) this.#input.deliver(data);
+    else this.#input.took(data.length);
   }
 
   /** Extended data has no meaning towards a server: it is counted and dropped. */
   receiveExtended(length: number): void {
-    if (length > this.#inWindow) throw new Malformed("data beyond the channel's window");
-    this.#inWindow -= length;
-    this.#refill(length);
+    this.#input.count(length);
+    this.#input.took(length);
   }
 
   receiveEof(): void {
-    this.#inputEnded = true;
-    this.#reader?.resolve(this.#next());
-    this.#reader = undefined;
-    this.#poured?.resolve();
-    this.#poured = undefined;
+    this.#input.end();
     this.#schedule();
   }
 
@@ -217,15 +145,8 @@ export class SshChannel implements ByteChannel {
 
   /** The connection is gone. */
   lose(error: Error): void {
-    this.#inputEnded = true;
-    this.#dropped = true;
-    this.#inbound = [];
-    this.#sink = undefined;
+    this.#input.lose(error);
     this.#abandon(error);
-    this.#reader?.reject(error);
-    this.#reader = undefined;
-    this.#poured?.reject(error);
-    this.#poured = undefined;
   }
 
   #push(bytes: Uint8Array, extended: boolean, taken?: () => void): Promise<void> {
@@ -295,7 +216,7 @@ export class SshChannel implements ByteChannel {
 
   /** Waits for the window of a client that sends nothing any more, for so long and not longer. */
   #watch(): void {
-    if (!this.#inputEnded) return;
+    if (!this.#input.ended) return;
     clearTimeout(this.#waiting);
     this.#waiting = undefined;
     if (this.#outbound.length === 0 || this.#lost || this.#sentClose) return;
@@ -320,7 +241,7 @@ export class SshChannel implements ByteChannel {
     }
     this.#link.send(packet(Message.ChannelEof, this.remote));
     this.#sendClose();
-    this.#inbound = [];
+    this.#input.drop();
     for (const done of ending.done) done();
   }
 
@@ -329,19 +250,11 @@ export class SshChannel implements ByteChannel {
     this.#link.send(packet(Message.ChannelClose, this.remote));
   }
 
-  #refill(bytes: number): void {
-    this.#consumed += bytes;
-    // Early, so that over a long line nearly the whole window is under way.
-    if (this.#consumed < this.#window / 8 || this.#inputEnded || this.#lost) return;
-    this.#inWindow += this.#consumed;
-    this.#link.send(packet(Message.ChannelWindowAdjust, this.remote, this.#consumed));
-    this.#consumed = 0;
-  }
-
   #abandon(error: Error): void {
     if (this.#lost) return;
     clearTimeout(this.#waiting);
     this.#lost = error;
+    this.#input.stop();
     this.#link.budget.give(this.#queued);
     this.#queued = 0;
     for (const { taken } of this.#outbound) taken?.();
@@ -354,10 +267,3 @@ export class SshChannel implements ByteChannel {
 }
 
 const DONE = Promise.resolve();
-
-/** An engine that dropped the promise must not end the process with an unhandled rejection. */
-const handled = <A>(promise: Promise<A>): Promise<A> => {
-  promise.catch(() => {});
-  return promise;
-};
-const refused = (error: Error): Promise<never> => handled(Promise.reject(error));

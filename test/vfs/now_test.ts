@@ -27,6 +27,10 @@ const home = (settings: Record<string, unknown> = {}) =>
     return { ...made, vfs: yield* made.login({ first_upload: 1, first_download: 1, ...settings }) };
   });
 
+/** The same with the file `/a` in it: the quota's account is there, so nothing has to be waited for. */
+const used = (settings: Record<string, unknown> = {}) =>
+  Effect.tap(home(settings), ({ vfs }) => put(vfs, "/a", "one"));
+
 const opened = (vfs: Vfs, name: string, options = putting): OwnedHandle => {
   const handle = vfs.openNow(name, options);
   assert.ok(handle, `openNow ${name}`);
@@ -38,6 +42,13 @@ const written = (vfs: Vfs, name: string, content: string) =>
     const handle = opened(vfs, name);
     yield* Effect.promise(() => handle.write(0, bytes(content)));
     return handle;
+  });
+
+/** Closes what `closeNow()` has to leave to `close()`. */
+const closedLater = (handle: OwnedHandle, why: string) =>
+  Effect.suspend(() => {
+    assert.equal(handle.closeNow(), false, why);
+    return handle.close();
   });
 
 live("openNow() and closeNow() do what open() and close() do", () =>
@@ -93,9 +104,8 @@ live(
   () =>
     Effect.gen(function* () {
       const settings = { quota_files: 2, permissions: { "/": ["*"], "/locked": ["list"] } };
-      const { vfs, quota, root } = yield* home(settings);
+      const { vfs, quota, root } = yield* used(settings);
       Deno.mkdirSync(root + "/locked");
-      yield* put(vfs, "/a", "one");
       const refused = [
         ["/", putting, "IsDirectory"],
         ["/locked", putting, "IsDirectory"],
@@ -125,8 +135,7 @@ live(
 
 live("closeNow() leaves to close() what has to be waited for", () =>
   Effect.gen(function* () {
-    const { vfs, root, login } = yield* home();
-    yield* put(vfs, "/a", "one");
+    const { vfs, root, login } = yield* used();
     const busy = opened(vfs, "/b");
     const write = busy.write(0, bytes("two"));
     assert.equal(busy.closeNow(), false, "a write is under way");
@@ -134,12 +143,10 @@ live("closeNow() leaves to close() what has to be waited for", () =>
     yield* busy.close();
     const large = opened(vfs, "/c");
     yield* Effect.promise(() => large.write(0, new Uint8Array(40_000)));
-    assert.equal(large.closeNow(), false, "it flushes its own content");
-    yield* large.close();
+    yield* closedLater(large, "it flushes its own content");
     const newcomer = yield* login();
     const first = yield* written(newcomer, "/d", "first");
-    assert.equal(first.closeNow(), false, "the catalog notes the first upload");
-    yield* first.close();
+    yield* closedLater(first, "the catalog notes the first upload");
     assert.deepEqual(names(root), ["a", "b", "c", "d"]);
   }));
 
@@ -147,8 +154,7 @@ live(
   "an upload that is left before it is closed leaves nothing, its temporary file made or not",
   () =>
     Effect.gen(function* () {
-      const { vfs, root, journal, quota } = yield* home();
-      yield* put(vfs, "/a", "one");
+      const { vfs, root, journal, quota } = yield* used();
       const early = opened(vfs, "/b");
       assert.deepEqual(names(root), ["a"], "made when the client has its answer");
       yield* early.leave();
@@ -170,8 +176,7 @@ live(
   "a temporary file that cannot be made fails the first write, and the upload",
   () =>
     Effect.gen(function* () {
-      const { vfs, root, quota } = yield* home();
-      yield* put(vfs, "/a", "one");
+      const { vfs, root, quota } = yield* used();
       Deno.mkdirSync(root + "/dir");
       const handle = opened(vfs, "/dir/b");
       Deno.removeSync(root + "/dir");
@@ -181,8 +186,7 @@ live(
         catch: (cause) => cause as { reason: string },
       }));
       assert.equal(failure.reason, "NotFound");
-      assert.equal(handle.closeNow(), false);
-      assert.equal(yield* reasonOf(handle.close()), "NotFound");
+      assert.equal(yield* reasonOf(closedLater(handle, "it has failed")), "NotFound");
       assert.deepEqual(yield* quota.held(user), nothing);
     }),
 );
@@ -191,13 +195,11 @@ live(
   "closeNow() that fails publishes nothing, counts nothing, and close() says why",
   () =>
     Effect.gen(function* () {
-      const { vfs, root, journal, quota } = yield* home();
-      yield* put(vfs, "/a", "old");
+      const { vfs, root, journal, quota } = yield* used();
       const handle = yield* written(vfs, "/a", "newer");
       arm(`local.rename@${root}/a=fail`);
-      assert.equal(handle.closeNow(), false);
-      assert.equal(yield* reasonOf(handle.close()), "Unavailable");
-      assert.equal(Deno.readTextFileSync(root + "/a"), "old");
+      assert.equal(yield* reasonOf(closedLater(handle, "the disk fails")), "Unavailable");
+      assert.equal(Deno.readTextFileSync(root + "/a"), "one");
       assert.deepEqual(names(root), ["a"]);
       assert.equal(journal.open.size, 0);
       assert.equal(journal.events.at(-1)?.status, 2);

@@ -34,6 +34,21 @@ export const setAttributes = (
   }
 };
 
+/** Applies mode, owner and times to an open file; answers whether there was any. */
+export const applyTo = (fd: number, attributes: Attributes): boolean => {
+  const { mode, uid, gid, atime, mtime } = attributes;
+  if (uid !== undefined || gid !== undefined) {
+    const now = fs.fstatSync(fd);
+    fs.fchownSync(fd, uid ?? now.uid, gid ?? now.gid);
+  }
+  if (mode !== undefined) fs.fchmodSync(fd, mode & 0o7777);
+  if (atime !== undefined || mtime !== undefined) {
+    const now = fs.fstatSync(fd);
+    fs.futimesSync(fd, (atime ?? now.atimeMs) / 1000, (mtime ?? now.mtimeMs) / 1000);
+  }
+  return Object.keys(attributes).length > 0;
+};
+
 const truncate = (
   root: string,
   key: string,

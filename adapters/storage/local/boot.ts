@@ -1,7 +1,6 @@
-let known: string | undefined;
+import { openCLibrary } from "../../../src/c_library.ts";
 
-/** Where the C library is, by system. */
-const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+let known: string | undefined;
 
 /**
  * Tells one start of the machine from another; empty where the system does not
@@ -10,20 +9,16 @@ const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1
  */
 export const boot = (): string => {
   if (known !== undefined) return known;
-  known = "";
-  for (const name of libraries) {
-    try {
-      known = read(name);
-      break;
-    } catch {
-      // Not this system's name, or the server may not call it.
-    }
+  try {
+    return known = read();
+  } catch {
+    // No library of this system, or the server may not call it.
+    return known = "";
   }
-  return known;
 };
 
-const read = (library: string): string => {
-  const libc = Deno.dlopen(library, {
+const read = (): string => {
+  const libc = openCLibrary({
     open: { parameters: ["buffer", "i32"], result: "i32" },
     read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     close: { parameters: ["i32"], result: "i32" },

@@ -128,6 +128,17 @@ export const flushing = async <A>(
 /** Flushes a directory, so that a name made in it survives a power cut. */
 export const syncDirectory = (path: string): Promise<void> => flushing([path], () => {});
 
+/** Reads the first `size` bytes of an open file, or as many as it has, at once: for small files. */
+export const readWhole = (fd: number, size: number): Uint8Array => {
+  const content = new Uint8Array(size);
+  for (let at = 0; at < size;) {
+    const n = fs.readSync(fd, content, at, size - at, at);
+    if (n === 0) return content.subarray(0, at);
+    at += n;
+  }
+  return content;
+};
+
 /** Copies `[from, to)` of one file to the same place in another; answers where the source ended. */
 export const copyRange = async (
   source: number,

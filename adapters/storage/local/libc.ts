@@ -1,5 +1,7 @@
+import { openCLibrary } from "../../../src/c_library.ts";
+
 const open = () => {
-  const { symbols } = Deno.dlopen("libc.so.6", {
+  const { symbols } = openCLibrary({
     open: { parameters: ["buffer", "i32"], result: "i32" },
     close: { parameters: ["i32"], result: "i32" },
     getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },

@@ -8,7 +8,7 @@ import { dirOf, locate, type Place, verifyOpen } from "./confine.ts";
 import { closeQuietly, isRoot, type LocalOptions, openToRead } from "./disk.ts";
 import { toFsError } from "./errors.ts";
 import type { Info } from "./info.ts";
-import { syncDirectory, syncFile } from "./io.ts";
+import { readWhole, syncDirectory, syncFile } from "./io.ts";
 import { openWriter } from "./open.ts";
 
 /** Numbers of files are used again, so the time of making has to agree as well. */
@@ -92,12 +92,8 @@ const openIt = (
  */
 const lacks = (fd: number, size: number, content: Uint8Array): boolean => {
   if (size > content.length) return false;
-  const now = new Uint8Array(size);
-  for (let at = 0; at < size;) {
-    const n = fs.readSync(fd, now, at, size - at, at);
-    if (n === 0) return false;
-    at += n;
-  }
+  const now = readWhole(fd, size);
+  if (now.length < size) return false;
   let whole = size === content.length;
   for (let at = 0; at < size; at += block) {
     const part = now.subarray(at, at + block);

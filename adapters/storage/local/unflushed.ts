@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
+import { dirOf } from "./confine.ts";
 import { closeQuietly, openToRead, openToWrite } from "./disk.ts";
 import { codeOf } from "./errors.ts";
-import { dirOf } from "./confine.ts";
 import { type Info, peekOpen } from "./info.ts";
+import { readWhole, syncDirectory, syncFile } from "./io.ts";
 import { Volume } from "./volume.ts";
-import { syncDirectory, syncFile } from "./io.ts";
 
 /** Files of this thread that are kept open until they are flushed; others are opened again. */
 const most = 256;
@@ -14,6 +14,7 @@ let open = 0;
 export class UnflushedFile {
   readonly place: string;
   readonly #ino: number;
+  readonly #size: number;
   #fd: number | undefined;
   #failed = false;
   #flushing: Promise<void> | undefined;
@@ -21,9 +22,10 @@ export class UnflushedFile {
   readonly volume: Volume | undefined;
   readonly #before: number;
 
-  constructor(fd: number, { ino, dev }: Info, readonly path: string) {
+  constructor(fd: number, { ino, dev, size }: Info, readonly path: string) {
     this.place = dirOf(path);
     this.#ino = ino;
+    this.#size = size;
     this.volume = Volume.of(dev, this.place);
     this.#before = this.volume?.failures ?? 0;
     if (open >= most) closeQuietly(fd);
@@ -46,7 +48,7 @@ export class UnflushedFile {
     const fd = this.#fd ?? this.#open();
     if (fd === undefined) return;
     try {
-      if (this.#again) writeAgain(fd);
+      if (this.#again) writeAgain(fd, this.#size);
       await syncFile(fd, this.path);
     } finally {
       if (fd !== this.#fd) closeQuietly(fd);
@@ -95,9 +97,13 @@ export class UnflushedFile {
 
 const gone: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ENXIO"]);
 
-/** After a failed flush the kernel takes what it could not write for written; what it holds is still whole. */
-const writeAgain = (fd: number): void => {
-  const content = new Uint8Array(fs.fstatSync(fd).size);
-  const n = fs.readSync(fd, content, 0, content.length, 0);
-  fs.writeSync(fd, content, 0, n, 0);
+/**
+ * After a failed flush the kernel takes what it could not write for written; what it holds is still
+ * whole. `size` is what was published: whoever has made the file longer flushes that.
+ */
+const writeAgain = (fd: number, size: number): void => {
+  const content = readWhole(fd, size);
+  for (let at = 0; at < content.length;) {
+    at += fs.writeSync(fd, content, at, content.length - at, at);
+  }
 };

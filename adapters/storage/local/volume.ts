@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { openCLibrary } from "../../../src/c_library.ts";
 
 /** File systems of which one call flushes all there is, and says so if it failed. By the number in statfs. */
 const whole: ReadonlySet<number> = new Set([
@@ -11,7 +12,7 @@ const slow = 500;
 const spared = 64;
 
 const libc = () =>
-  Deno.dlopen("libc.so.6", {
+  openCLibrary({
     syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
   }).symbols;
 let symbols: ReturnType<typeof libc> | undefined | null;

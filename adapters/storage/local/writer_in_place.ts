@@ -2,13 +2,14 @@ import * as fs from "node:fs";
 import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
 import type { Writer } from "../../../src/storage/storage.ts";
+import { applyTo } from "./attributes.ts";
 import { dirOf, nameOf } from "./confine.ts";
 import { closeQuietly, type LocalOptions } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
 import { peek, peekOpen } from "./info.ts";
 import { readAt, syncDirectory, syncFile, writeAt } from "./io.ts";
-import { applyTo, StagedWriter, type Target } from "./writer_staged.ts";
+import { StagedWriter, type Target } from "./writer_staged.ts";
 
 /** Writes straight to the file (`upload_mode` 0, and resumed uploads that only extend). */
 export class InPlaceWriter implements Writer {

@@ -3,8 +3,9 @@ import { FsError } from "../../../src/errors.ts";
 import type { Attributes, Entry } from "../../../src/model/entry.ts";
 import { redoLimit } from "../../../src/storage/redo.ts";
 import type { Logged, Writer } from "../../../src/storage/storage.ts";
-import { dirOf, keyOf, nameOf } from "./confine.ts";
 import type { Turns } from "../../../src/storage/turns.ts";
+import { applyTo } from "./attributes.ts";
+import { dirOf, keyOf, nameOf } from "./confine.ts";
 import {
   closeQuietly,
   disown,
@@ -21,9 +22,9 @@ import {
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
 import { type Info, peek, peekOpen } from "./info.ts";
+import { copyRange, flushed, flushing, readAt, readWhole, syncFile, writeAt } from "./io.ts";
 import { redoOf } from "./redo_facts.ts";
 import { UnflushedFile } from "./unflushed.ts";
-import { copyRange, flushed, flushing, readAt, syncFile, writeAt } from "./io.ts";
 
 /** What a staged upload is about to become. */
 export interface Target {
@@ -87,12 +88,18 @@ export class StagedWriter implements Writer {
     }
   }
 
-  /** Builds on the file that is there. Throws FsError or a system error. */
+  /** Builds on the file that is there; leaves nothing if it throws FsError or a system error. */
   build(): void {
-    this.prepare();
-    if (!this.#target.info) return;
-    this.#base = openToRead(this.#target.path);
-    this.#tail = peekOpen(this.#base).size;
+    try {
+      this.prepare();
+      if (!this.#target.info) return;
+      this.#base = openToRead(this.#target.path);
+      this.#tail = peekOpen(this.#base).size;
+    } catch (cause) {
+      // Whoever made this writer never gets to hold it, so nobody else would.
+      this.release();
+      throw cause;
+    }
   }
 
   get #temp(): Temp {
@@ -177,7 +184,7 @@ export class StagedWriter implements Writer {
     if (!whole || this.#turns > 0 || this.#failed || this.#done) return undefined;
     const { fd } = this.#temp;
     const content = this.#content?.length === this.size ? this.#content : readWhole(fd, this.size);
-    if (!content) return undefined;
+    if (content.length < this.size) return undefined;
     applyTo(fd, attributes);
     const info = peekOpen(fd);
     return { redo: redoOf(info), content, commit: () => this.#publishLogged(info) };
@@ -351,33 +358,7 @@ export class StagedWriter implements Writer {
   }
 }
 
-/** The first `size` bytes of an open file; undefined if it has fewer. */
-const readWhole = (fd: number, size: number): Uint8Array | undefined => {
-  const content = new Uint8Array(size);
-  for (let at = 0; at < size;) {
-    const n = fs.readSync(fd, content, at, size - at, at);
-    if (n === 0) return undefined;
-    at += n;
-  }
-  return content;
-};
-
 /** A write shorter than what clients send a long file in, in bytes. */
 const wholeFile = 32 * 1024;
-
-/** Applies mode, owner and times to an open file; answers whether there was any. */
-export const applyTo = (fd: number, attributes: Attributes): boolean => {
-  const { mode, uid, gid, atime, mtime } = attributes;
-  if (uid !== undefined || gid !== undefined) {
-    const now = fs.fstatSync(fd);
-    fs.fchownSync(fd, uid ?? now.uid, gid ?? now.gid);
-  }
-  if (mode !== undefined) fs.fchmodSync(fd, mode & 0o7777);
-  if (atime !== undefined || mtime !== undefined) {
-    const now = fs.fstatSync(fd);
-    fs.futimesSync(fd, (atime ?? now.atimeMs) / 1000, (mtime ?? now.mtimeMs) / 1000);
-  }
-  return Object.keys(attributes).length > 0;
-};
 
 const modeOf = (info: Info | undefined): number | undefined => info && info.mode & 0o777;
