@@ -1,4 +1,5 @@
 import type { Effect, Scope } from "effect";
+import type { GuardedProtocol } from "../src/model/ip_list.ts";
 import type { Principal, Protocol } from "../src/model/session.ts";
 import type { User } from "../src/model/user.ts";
 import type { TransferObserver } from "../src/vfs/vfs.ts";
@@ -33,5 +34,7 @@ export interface Exchange {
 export interface Site {
   /** Without trailing slash: `/dav`; empty for the whole tree. */
   readonly prefix: string;
+  /** As IP lists and rate limits name what it serves. */
+  readonly protocol: GuardedProtocol;
   readonly serve: (exchange: Exchange) => Effect.Effect<Response, never, Scope.Scope>;
 }

@@ -17,11 +17,27 @@ export const admitPatiently = <A>(
         : Effect.succeed(false),
   });
 
-/** What a client that finds no place is told: to come again (BEHAVIOUR DAV-11). */
+/**
+ * What a client that finds no place is told: to come again (BEHAVIOUR DAV-11,
+ * RL-04), or that it may not (BEHAVIOUR DEF-05).
+ */
 export const refusalResponse = (refusal: Refusal): Response => {
-  const own = refusal === "per_host" || refusal === "per_user";
-  return new Response(own ? "too many connections\n" : "the server is busy\n", {
-    status: own ? 429 : 503,
-    headers: { "retry-after": "1" },
-  });
+  const { status, text } = answers[refusal];
+  const headers = status === 403 ? {} : { "retry-after": "1" };
+  return new Response(`${text}\n`, { status, headers });
 };
+
+const busy = { status: 503, text: "the server is busy" };
+const crowded = { status: 429, text: "too many connections" };
+const barred = { status: 403, text: "requests from this address are refused" };
+
+const answers = {
+  total: busy,
+  startups: busy,
+  draining: busy,
+  per_host: crowded,
+  per_user: crowded,
+  rate_limited: { status: 429, text: "too many requests" },
+  banned: barred,
+  not_listed: barred,
+} satisfies Record<Refusal, { readonly status: number; readonly text: string }>;

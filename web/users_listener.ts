@@ -50,7 +50,7 @@ export const listenForUsers = (
         const site = options.sites.find(({ prefix }) => isBelow(prefix, target));
         if (!site) return respond(new Response("not found\n", { status: 404 }));
         const ip = plainAddress(info.remoteAddr.hostname);
-        const seat = yield* admitPatiently(registry.admit({ ip, protocol: "HTTP" }));
+        const seat = yield* admitPatiently(registry.admit({ ip, protocol: site.protocol }));
         const interrupted = yield* Deferred.make<void>();
         const exchange: Exchange = {
           request,

@@ -41,7 +41,7 @@ export const basicLogin = Effect.gen(function* () {
       if (!entry) return undefined;
       if (entry.until > now) {
         if (entry.looked + LOOK_AFTER > now) return entry.user;
-        const user = yield* users.find(entry.user.username);
+        const user = yield* users.effective(entry.user.username);
         const same = user !== undefined && user.password_hash === entry.user.password_hash &&
           loginRefusal(user, { ip, protocol: "DAV", now, method: "password" }) === undefined;
         if (same) {
@@ -65,7 +65,7 @@ export const basicLogin = Effect.gen(function* () {
       const oldest = kept.size >= MAX_KEPT ? kept.keys().next().value : undefined;
       if (oldest !== undefined) kept.delete(oldest);
       // Read again: an upgraded hash would look like a changed password.
-      const user = (yield* users.find(outcome.user.username)) ?? outcome.user;
+      const user = (yield* users.effective(outcome.user.username)) ?? outcome.user;
       kept.set(key, { user, until: now + BELIEVED, looked: now });
       return user;
     });

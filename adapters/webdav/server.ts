@@ -65,7 +65,7 @@ export const davSites: Effect.Effect<
       }),
     );
 
-  return (prefix) => ({ prefix, serve: (exchange) => serve(exchange, prefix) });
+  return (prefix) => ({ prefix, protocol: "DAV", serve: (exchange) => serve(exchange, prefix) });
 });
 
 const answer = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> => {
