@@ -1,5 +1,6 @@
 /** The child: ftp-srv behind its own extension points. It prints what happens as lines of JSON. */
 import { Buffer } from "node:buffer";
+import type { EventEmitter } from "node:events";
 import process from "node:process";
 import { Readable, Writable } from "node:stream";
 
@@ -40,6 +41,9 @@ const stat = (file: string, directory = false) => ({
 
 /** What an adapter over our VFS would be: the documented file system class. */
 class Recording extends FileSystem {
+  constructor(connection: object) {
+    super(connection);
+  }
   get(file: string) {
     if (file === "release") release();
     return Promise.resolve(stat(file, file === "many"));
@@ -90,12 +94,15 @@ server.on(
   },
 );
 
+/** What of a connection its declarations do not name. */
+interface Reading {
+  readonly commandSocket: EventEmitter;
+  readonly commands: { handle(command: object): Promise<unknown> };
+}
+
 if (options.ownReader) {
-  server.on("connect", ({ connection }: { connection: Record<string, any> }) => {
-    const { commandSocket, commands } = connection as {
-      commandSocket: NodeJS.EventEmitter;
-      commands: { handle(command: object): Promise<unknown> };
-    };
+  server.on("connect", ({ connection }: { connection: Reading }) => {
+    const { commandSocket, commands } = connection;
     commandSocket.removeAllListeners("data");
     let rest = "";
     let turn: Promise<unknown> = Promise.resolve();

@@ -1,7 +1,7 @@
 /** The child: webdav-server behind its own extension points. It prints what happens as lines of JSON. */
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { Readable } from "node:stream";
+import { Readable, type Writable } from "node:stream";
 
 // A name at run time, so that the product's own lock file does not hold the package.
 const name = "npm:webdav-server@2.6.3";
@@ -20,6 +20,10 @@ const options: Options = JSON.parse(Deno.args[0] ?? "{}");
 
 const tell = (event: string, more: Record<string, unknown> = {}) =>
   Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({ event, ...more }) + "\n"));
+
+interface Locks {
+  getLocks(done: (e: unknown, locks: ReadonlyArray<{ readonly uuid: string }>) => void): void;
+}
 
 /** The in-memory file system of the package, with what happens to its streams told. */
 class Told extends v2.VirtualFileSystem {
@@ -47,9 +51,8 @@ class Told extends v2.VirtualFileSystem {
     if (`${path}` === "/eight") done(null, 128 * 65536);
     else super._size(path, context, done);
   }
-  // deno-lint-ignore no-explicit-any
-  _openWriteStream(path: object, context: object, done: (e: unknown, stream?: any) => void) {
-    super._openWriteStream(path, context, (e: unknown, stream: any) => {
+  _openWriteStream(path: object, context: object, done: (e: unknown, stream?: Writable) => void) {
+    super._openWriteStream(path, context, (e: unknown, stream?: Writable) => {
       stream?.on("finish", () => tell("finish", { path: `${path}` }));
       stream?.on("close", () => tell("write-closed", { path: `${path}` }));
       tell("open-write", { path: `${path}` });
@@ -64,9 +67,9 @@ class Told extends v2.VirtualFileSystem {
   ) {
     if (!options.ownGuard) return super.isLocked(context, path, depth, done);
     const callback = done ?? depth as (e: unknown, locked?: boolean) => void;
-    this._lockManager(path, { context }, (e: Error | null, manager: any) => {
+    this._lockManager(path, { context }, (e: Error | null, manager: Locks) => {
       if (e) return callback(null, false);
-      manager.getLocks((_e: unknown, locks: { uuid: string }[]) => {
+      manager.getLocks((_e, locks) => {
         const tokens = context.headers.find("X-If") ?? "";
         callback(null, locks.some((lock) => !tokens.includes(lock.uuid)));
       });
