@@ -30,9 +30,12 @@ export interface Subject extends AsyncDisposable {
 /** A `Deno.test` that is skipped by name where the package cannot be fetched. */
 export const testsOf = async (specifier: string, program: string) => {
   const { code, stderr } = await run(Deno.execPath(), [...locked, folder + program, "probe"], {
+    env: { NO_COLOR: "1" },
     timeout: 120,
   });
-  const reason = `${specifier} cannot be loaded: ${stderr.trim().split("\n").at(-1)}`;
+  const reason = `${specifier} cannot be loaded: ${
+    /^error: .*/m.exec(stderr)?.[0] ?? stderr.trim()
+  }`;
   return (name: string, body: () => Promise<void>, there = true) =>
     code === 0
       ? testIf(there, "a client that it needs is not installed", name, () => body())
