@@ -11,7 +11,7 @@ import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { Config } from "./config/config.ts";
-import { memoryDavState } from "./dav/memory_state.ts";
+import { davLayer } from "./catalog/dav.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
@@ -84,7 +84,9 @@ export const startCrew = (count: number) =>
   });
 
 /** What the main thread keeps for all, besides the catalog. */
-const hubLayer = (memory: SharedMemory) =>
+const hubLayer = (memory: SharedMemory) => Layer.provideMerge(davLayer, hubServices(memory));
+
+const hubServices = (memory: SharedMemory) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const own = yield* Journal;
@@ -105,7 +107,6 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.mergeAll(
       sharedQuota,
       localStorages,
-      memoryDavState,
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),

@@ -54,7 +54,7 @@ export const list = (
           path: at,
           entry: what,
           dead: dead.get(at) ?? [],
-          locks: locks.filter((lock) => covers(lock, at)),
+          locks: locks.length === 0 ? locks : locks.filter((lock) => covers(lock, at)),
           ...quota,
         },
         asked,

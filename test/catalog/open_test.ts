@@ -110,7 +110,11 @@ live("S7.15: open() refuses a newer schema and changes nothing", () =>
     }));
     const error = yield* refusal(dir);
     assert.equal(error.reason, "NewerSchema");
-    assert.match(error.message, /schema 4 and this program knows 3/);
+    assert.ok(
+      error.message.includes(
+        `schema ${currentVersion + 1} and this program knows ${currentVersion}`,
+      ),
+    );
   }));
 
 live("S7.11: open() recovers every user when only -shm is gone", () =>
