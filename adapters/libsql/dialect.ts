@@ -36,10 +36,17 @@ export class LibsqlDialect implements Dialect {
     return new SqliteQueryCompiler();
   }
   createAdapter(): SqliteAdapter {
-    return new SqliteAdapter();
+    return new LibsqlAdapter();
   }
   createIntrospector(db: Kysely<unknown>): SqliteIntrospector {
     return new SqliteIntrospector(db);
+  }
+}
+
+class LibsqlAdapter extends SqliteAdapter {
+  /** The driver has turns of its own; kysely keeps its lock for ever once a connection was refused. */
+  override get supportsMultipleConnections(): boolean {
+    return true;
   }
 }
 
