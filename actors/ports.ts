@@ -10,11 +10,12 @@ import { bindAddress } from "./listener.ts";
  *
  * Sharing alone would not notice a port that another server shares already.
  */
-export const holdPorts = (
-  bindings: ReadonlyArray<Binding>,
+export const holdPorts = <B extends Binding>(
+  bindings: ReadonlyArray<B>,
   where: string,
-): Effect.Effect<ReadonlyArray<Binding>, ConfigError, Scope.Scope> =>
-  Effect.forEach(bindings, ({ address, port }) => {
+): Effect.Effect<ReadonlyArray<B>, ConfigError, Scope.Scope> =>
+  Effect.forEach(bindings, (binding) => {
+    const { address, port } = binding;
     const open = (port: number, shared: boolean) =>
       Effect.acquireRelease(
         bindAddress({ address, where }, port, shared),
@@ -25,6 +26,6 @@ export const holdPorts = (
         Effect.map(open(port, false), (listener) => listener.addr.port),
       );
       yield* open(chosen, true);
-      return { address, port: chosen };
+      return { ...binding, port: chosen };
     });
   });

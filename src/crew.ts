@@ -10,7 +10,7 @@ import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
-import { Config } from "./config/config.ts";
+import { type Binding, Config } from "./config/config.ts";
 import { davLayer } from "./catalog/dav.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
@@ -66,14 +66,15 @@ export const startCrew = (count: number) =>
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
       );
-      const hold = (section: "sftpd" | "httpd" | "webdavd") =>
-        Scope.extend(holdPorts(settings[section].bindings, `${section}.bindings`), ports);
+      const hold = <B extends Binding>(bindings: ReadonlyArray<B>, section: string) =>
+        Scope.extend(holdPorts(bindings, `${section}.bindings`), ports);
+      const { sftpd, httpd, webdavd } = settings;
       const { join } = yield* Branches;
       const prepare = yield* preparing(memory, {
         ...settings,
-        sftpd: { ...settings.sftpd, bindings: yield* hold("sftpd") },
-        httpd: { ...settings.httpd, bindings: yield* hold("httpd") },
-        webdavd: { ...settings.webdavd, bindings: yield* hold("webdavd") },
+        sftpd: { ...sftpd, bindings: yield* hold(sftpd.bindings, "sftpd") },
+        httpd: { ...httpd, bindings: yield* hold(httpd.bindings, "httpd") },
+        webdavd: { ...webdavd, bindings: yield* hold(webdavd.bindings, "webdavd") },
       });
       yield* Deferred.succeed(base, { prepare, join });
       yield* workers.begun;

@@ -96,7 +96,7 @@ Examples:
               data_dir: yield* scratch,
               sftpd: { ...env.settings.sftpd, bindings },
               httpd: { bindings: [] },
-              webdavd: { bindings: [] },
+              webdavd: { ...env.settings.webdavd, bindings: [] },
               telemetry: { bindings: [] },
               data_provider: { ...env.settings.data_provider, url: ":memory:" },
             };

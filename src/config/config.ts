@@ -96,9 +96,20 @@ export const Httpd = section({
   bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
 });
 
+/** An address of WebDAV's own. */
+export const WebdavBinding = section({
+  address: withDefault(S.String, ""),
+  port: Port,
+  enable_https: withDefault(S.Boolean, false),
+});
+export type WebdavBinding = typeof WebdavBinding.Type;
+
 /** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
 export const Webdavd = section({
-  bindings: withDefault(S.Array(Binding), []),
+  bindings: withDefault(S.Array(WebdavBinding), []),
+  /** PEM files for `enable_https`, relative to the data folder. */
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
 });
 
 export const DataProvider = section({
