@@ -14,6 +14,7 @@ export const davHandlers: Effect.Effect<Handlers, never, DavState> = Effect.map(
     "dav.change": state.change,
     "dav.copied": state.copied,
     "dav.follow": state.follow,
+    "dav.claim": state.claim,
   }),
 );
 
@@ -30,6 +31,7 @@ export const remoteDavState: Layer.Layer<DavState, never, Hub> = Layer.effect(
       change: (...args) => hub.call("dav.change", ...args),
       copied: (...args) => hub.call("dav.copied", ...args),
       follow: (owner) => hub.call("dav.follow", owner),
+      claim: (...args) => hub.call("dav.claim", ...args),
       expire: Effect.dieMessage("dav.expire is the main thread's"),
     })),
 );

@@ -16,8 +16,10 @@ const anew = {
   exclusive: false,
 };
 
-/** Headers that bind a PUT to a version of the file. */
-const conditional = ["if", "if-match", "if-none-match", "if-unmodified-since"];
+/** Whether a PUT is bound to a version of the file; a lock's token alone is bound to none. */
+const restsOnVersion = ({ headers }: Request): boolean =>
+  (headers.get("if-match") ?? "*").trim() !== "*" || headers.has("if-unmodified-since") ||
+  (headers.get("if") ?? "").includes("[");
 /** Milliseconds after which an upload asks once more whether somebody has locked the file. */
 const PATIENCE = 200;
 
@@ -55,10 +57,12 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     if ((yield* Clock.currentTimeMillis) - began > PATIENCE) {
       yield* mayChange(dav, path, tokens);
     }
-    if (before && conditional.some((name) => request.headers.has(name))) {
+    if (before && restsOnVersion(request)) {
       const now = yield* entryIfAny(vfs, path);
       // Not the size: of a path that is being written, that is the upload's.
-      if (now?.mtime !== before.mtime) return yield* refuse(412, "the file was changed meanwhile");
+      const first = now?.mtime === before.mtime &&
+        (yield* dav.state.claim(dav.user.username, path, etagOf(before)));
+      if (!first) return yield* refuse(412, "the file was changed meanwhile");
     }
     const mtime = mtimeAsked(request);
     if (mtime !== undefined) yield* Effect.ignore(handle.setAttributes({ mtime }));

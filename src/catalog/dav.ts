@@ -21,6 +21,8 @@ const ROW_BYTES = 64;
 /** Milliseconds that a user is known to have nothing, where no other node writes. */
 const KNOWN_EMPTY = 1000;
 const MOST_KNOWN = 10_000;
+/** Milliseconds that a claim stands: longer than a commit takes. */
+const CLAIMED = 2000;
 
 interface LockRow {
   readonly token: string;
@@ -56,6 +58,8 @@ export const davLayer: Layer.Layer<DavState, never, Database | Writer | Journal>
     /** Who has nothing, and until when that is believed. */
     const empty = new Map<string, number>();
     let writes = 0;
+    /** Versions that are being replaced, oldest first, and until when. */
+    const claims = new Map<string, number>();
 
     const hasNothing = (owner: string): Effect.Effect<boolean, CatalogError> =>
       Effect.gen(function* () {
@@ -147,6 +151,17 @@ export const davLayer: Layer.Layer<DavState, never, Database | Writer | Journal>
         }),
       follow: (owner) =>
         Effect.flatMap(hasNothing(owner), (nothing) => nothing ? Effect.void : journal.flush),
+      claim: (owner, path, version) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          for (const [key, until] of claims) {
+            if (until > now) break;
+            claims.delete(key);
+          }
+          const key = JSON.stringify([owner, path, version]);
+          if (claims.has(key)) return false;
+          claims.set(key, now + CLAIMED);
+          return true;
+        }),
       expire: Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis;
         // A write only where there is something to remove: an idle server leaves its disk alone.

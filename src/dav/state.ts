@@ -93,6 +93,11 @@ export class DavState extends Context.Tag("sluice/DavState")<DavState, {
   ) => Effect.Effect<void, CatalogError>;
   /** Returns when what was removed and renamed so far has taken locks and properties along. */
   readonly follow: (owner: string) => Effect.Effect<void, CatalogError>;
+  /**
+   * Whether the caller is the first, in the last seconds, who goes to replace this
+   * version of a file: of two uploads that rest on the same one, the later is refused.
+   */
+  readonly claim: (owner: string, path: VPath, version: string) => Effect.Effect<boolean>;
   /** Removes locks whose time is over, of everybody; answers how many. */
   readonly expire: Effect.Effect<number, CatalogError>;
 }>() {}
