@@ -60,7 +60,6 @@ export const list = (
       });
     const first = opening + show(path, entry);
     if (!deep) return new Response(first + closing, { status: 207, headers: xmlHeaders });
-    const encoder = new TextEncoder();
     // Whole pages at a time: a stream of single entries would cost more than the entries.
     const rows = vfs.list(path).pipe(
       Stream.rechunk(BATCH),
@@ -71,26 +70,50 @@ export const list = (
             ({ name }) => target(dav, child(path, name), name),
           ),
           (linked) => {
-            const all = [...page, ...linked.flat()];
-            let text = "";
-            for (const found of all) {
+            const parts = pieces();
+            for (const found of [...page, ...linked.flat()]) {
               if (found.kind === "file" || found.kind === "dir") {
-                text += show(child(path, found.name), found);
+                parts.add(show(child(path, found.name), found));
               }
             }
-            return Chunk.of(text);
+            return Chunk.unsafeFromArray(parts.end());
           },
         )
       ),
-      Stream.filter((text) => text !== ""),
     );
-    const text = Stream.concat(Stream.concat(Stream.make(first), rows), Stream.make(closing));
-    const body = yield* Stream.toReadableStreamEffect(
-      Stream.map(text, (part) => encoder.encode(part)),
-      { strategy: { highWaterMark: 1 } },
-    );
+    const around = (text: string) => Stream.make(encoder.encode(text));
+    const bytes = Stream.concat(Stream.concat(around(first), rows), around(closing));
+    const body = yield* Stream.toReadableStreamEffect(bytes, { strategy: { highWaterMark: 1 } });
     return new Response(body, { status: 207, headers: xmlHeaders });
   });
+
+const encoder = new TextEncoder();
+const PIECE = 64 * 1024;
+
+/**
+ * Gathers text as bytes. Each part is encoded at once: joined as text first, a
+ * long listing's garbage would live long enough to be kept.
+ */
+const pieces = () => {
+  const full: Uint8Array[] = [];
+  let piece = new Uint8Array(PIECE);
+  let at = 0;
+  const flush = () => {
+    if (at > 0) full.push(piece.subarray(0, at));
+    at = 0;
+  };
+  return {
+    add: (text: string) => {
+      // A unit of UTF-16 has at most three bytes.
+      if (text.length * 3 > piece.length - at) {
+        flush();
+        piece = new Uint8Array(Math.max(PIECE, text.length * 3));
+      }
+      at += encoder.encodeInto(text, piece.subarray(at)).written;
+    },
+    end: (): ReadonlyArray<Uint8Array> => (flush(), full),
+  };
+};
 
 /** What a link leads to, under the link's own name; one that leads nowhere is left out (BEHAVIOUR DAV-10). */
 const target = ({ vfs }: Dav, path: VPath, name: string): Effect.Effect<ReadonlyArray<Entry>> =>
