@@ -207,3 +207,31 @@ Deno.test("S6.39: uploads of one name at once leave one of them, whole, and true
   assert.ok(letters.some((letter) => text === letter.repeat(700_000)));
   await usageAgrees(server, "ann");
 });
+
+Deno.test("S7.14: noise on the port harms nobody", async () => {
+  const { server } = world();
+  const port = Number(server.http.split(":").at(-1));
+  const before = server.descriptors;
+  const heads = ["", "GET ", "PROPFIND /dav/ HTTP/1.1\r\n", "PUT /dav/n HTTP/1.1\r\nHost: x\r\n"];
+  const basic = `Authorization: Basic ${btoa(`ann:${password}`)}\r\n`;
+  const noise = async (i: number) => {
+    const conn = await Deno.connect({ port });
+    try {
+      const bytes = crypto.getRandomValues(new Uint8Array(1 + (i * 37) % 4000));
+      const head = new TextEncoder().encode((heads[i % 4] ?? "") + (i % 8 > 3 ? basic : ""));
+      await conn.write(head);
+      await conn.write(bytes);
+      await conn.closeWrite();
+      await conn.read(new Uint8Array(1000));
+    } catch {
+      // It was cut, which is an answer too.
+    } finally {
+      conn.close();
+    }
+  };
+  for (let i = 0; i < 200; i += 10) {
+    await Promise.all(Array.from({ length: 10 }, (_, j) => noise(i + j)));
+  }
+  assert.equal((await curlAs("ann", password)(`${base()}/`)).status, 207);
+  await eventually("nothing is left open", () => server.descriptors <= before + 2, 20);
+});
