@@ -12,14 +12,14 @@ import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { type Binding, Config } from "./config/config.ts";
-import { memoryDavState } from "./dav/memory_state.ts";
+import { davLayer } from "./catalog/dav.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
 import { watchman } from "./guard/watchman.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
-import { prepareCertificate, prepareHostKeys } from "./host_keys.ts";
+import { prepareCertificates, prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
 import { takeThread } from "./threads.ts";
@@ -64,7 +64,7 @@ export const startCrew = (count: number) =>
       const settings = yield* Config;
       // Once, here: workers that each made the missing ones would not agree.
       yield* prepareHostKeys(settings);
-      yield* prepareCertificate(settings);
+      yield* prepareCertificates(settings);
       const ports = yield* Effect.acquireRelease(
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
@@ -89,7 +89,9 @@ export const startCrew = (count: number) =>
   });
 
 /** What the main thread keeps for all, besides the catalog. */
-const hubLayer = (memory: SharedMemory) =>
+const hubLayer = (memory: SharedMemory) => Layer.provideMerge(davLayer, hubServices(memory));
+
+const hubServices = (memory: SharedMemory) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const own = yield* Journal;
@@ -110,7 +112,6 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.mergeAll(
       sharedQuota,
       localStorages,
-      memoryDavState,
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),

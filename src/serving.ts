@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect";
+import type { Site } from "../actors/exchange.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
@@ -8,6 +9,7 @@ import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
+import { webCertificate } from "./host_keys.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
@@ -23,24 +25,30 @@ export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
 export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   const ftp = yield* serveFtp;
-  const { common, httpd, webdavd } = yield* Config;
   const dav = yield* davSites;
-  const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
-    Effect.forEach(
-      section === "httpd" ? httpd.bindings : webdavd.bindings,
-      ({ address, port }) =>
-        listenForUsers({
-          address,
-          port,
-          where: `${section}.bindings`,
-          sites: [dav(prefix)],
-          idleMinutes: common.idle_timeout,
-        }),
-    );
   return {
     sftp: ssh.addresses,
     ftp: ftp.addresses,
-    http: yield* serveHttp("httpd", "/dav"),
-    webdav: yield* serveHttp("webdavd", ""),
+    http: yield* serveWeb("httpd", [dav("/dav")]),
+    webdav: yield* serveWeb("webdavd", [dav("")]),
   };
 });
+
+/** Serves `sites` on the bindings of one section. */
+const serveWeb = (section: "httpd" | "webdavd", sites: ReadonlyArray<Site>) =>
+  Effect.gen(function* () {
+    const settings = yield* Config;
+    const { bindings } = settings[section];
+    const tls = bindings.some(({ enable_https }) => enable_https)
+      ? yield* webCertificate(settings, section)
+      : undefined;
+    return yield* Effect.forEach(bindings, ({ address, port, enable_https }) =>
+      listenForUsers({
+        address,
+        port,
+        where: `${section}.bindings`,
+        sites,
+        idleMinutes: settings.common.idle_timeout,
+        ...(enable_https && tls ? { tls: { cert: tls.certificate, key: tls.key } } : {}),
+      }));
+  });

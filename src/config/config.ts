@@ -167,14 +167,30 @@ export const Ftpd = section({
   data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
 });
 
-/** The users' web port: WebDAV under `/dav`, later the API and the pages. */
+/** An address of HTTP. */
+export const WebBinding = section({
+  address: withDefault(S.String, ""),
+  port: Port,
+  enable_https: withDefault(S.Boolean, false),
+});
+export type WebBinding = typeof WebBinding.Type;
+
+/** PEM files for `enable_https`, relative to the data folder; empty means one that the server makes and signs itself. */
+const webCertificate = {
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
+};
+
+/** The users' web port: the API, and WebDAV under `/dav`; later the pages. */
 export const Httpd = section({
-  bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
+  bindings: withDefault(S.Array(WebBinding), [{ address: "", port: 8080, enable_https: false }]),
+  ...webCertificate,
 });
 
 /** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
 export const Webdavd = section({
-  bindings: withDefault(S.Array(Binding), []),
+  bindings: withDefault(S.Array(WebBinding), []),
+  ...webCertificate,
 });
 
 export const DataProvider = section({
