@@ -69,6 +69,8 @@ Deno.test("a body becomes the file, with its time, and is read again", async () 
   const chunked = await ann("-T", "-", "-X", "POST", "-H", "Expect:", up);
   assert.equal(chunked.status, 201);
   assert.equal((await Deno.stat(`${home("ann")}/up/big file`)).size, 0);
+  const empty = await ann(url("files", { path: "/up/big file" }));
+  assert.deepEqual([empty.status, empty.body, empty.code], [200, "", 0]);
   assert.equal((await ann("-T", file, up)).status, 201);
   assert.equal(
     (await ann("-o", `${dir}/back`, url("files", { path: "/up/big file" }))).status,

@@ -34,9 +34,15 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
     const run = Runtime.runPromise(yield* Effect.runtime<never>());
     const encoder = new TextEncoder();
     let before = "[";
+    let over = false;
+    let control: ReadableStreamDefaultController<Uint8Array> | undefined;
     const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        control = controller;
+      },
       async pull(controller) {
         if (page._tag === "None") {
+          over = true;
           controller.enqueue(encoder.encode(before === "[" ? "[]\n" : "\n]\n"));
           return controller.close();
         }
@@ -46,9 +52,19 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
           before = ",";
         }
         page = await run(next);
-        controller.enqueue(encoder.encode(text));
+        if (!over) controller.enqueue(encoder.encode(text));
+      },
+      cancel: () => {
+        over = true;
       },
     }, { highWaterMark: 1 });
+    // A listing that is ended half way must not look whole.
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (!over) control?.error(new Error("the session is over"));
+        over = true;
+      })
+    );
     return new Response(body, {
       headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
     });

@@ -40,7 +40,7 @@ export const download = (call: Call): Effect.Effect<Response, Failure, Scope.Sco
       "etag": etagOf(entry),
       "last-modified": new Date(entry.mtime).toUTCString(),
       "accept-ranges": "bytes",
-      "cache-control": "private, no-cache",
+      "cache-control": "private, no-cache, no-transform",
     });
     const instead = checkConditions(request, entry);
     if (instead === 412) return yield* refuse(412, "the file is another than you know");
