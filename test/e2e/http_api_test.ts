@@ -8,6 +8,7 @@ const password = "pa:ss+wör/d";
 const world = fileWorld([
   { username: "ann", password },
   { username: "looker", password, permissions: { "/": ["list", "download"] } },
+  { username: "dropper", password, permissions: { "/": ["upload", "create_dirs", "delete"] } },
   { username: "reader", password, filters: { web_client: ["write-disabled"] } },
   { username: "starter", password, filters: { start_directory: "/in" } },
 ], { args: ["--http", "127.0.0.1:0", "--workers", "2"] });
@@ -208,6 +209,20 @@ Deno.test("policy is the VFS's: who may only look changes nothing", async () => 
     assert.equal(refusal(await as(user, "-X", "POST", url("dirs", { path: "/d" }))), 403);
     assert.equal((await as(user, url("dirs"))).body, "[]\n");
   }
+});
+
+Deno.test("who may not look can still do what else is allowed", async () => {
+  const { home } = world();
+  const dropper = (...args: string[]) => as("dropper", ...args);
+  const up = url("files/upload", { path: "/a/b/c", mkdir_parents: "true" });
+  assert.equal((await dropper("--data-binary", "1", up)).status, 201);
+  assert.equal(await Deno.readTextFile(`${home("dropper")}/a/b/c`), "1");
+  assert.equal(refusal(await dropper("--data-binary", "2", up)), 403);
+  const two = url("files", { path: "/a/b", mkdir_parents: "true" });
+  assert.equal((await dropper("-F", "filenames=x;filename=d", two)).status, 201);
+  assert.equal(refusal(await dropper(url("dirs", { path: "/a" }))), 403);
+  assert.equal((await dropper("-X", "DELETE", url("files", { path: "/a/b/c" }))).status, 200);
+  assert.equal((await dropper("-X", "DELETE", url("dirs", { path: "/a" }))).status, 200);
 });
 
 Deno.test("problem details are given to who asks, and every answer has an id", async () => {

@@ -79,20 +79,32 @@ Deno.test("Form passes on that the body failed", async () => {
   await assert.rejects(textOf(file.data));
 });
 
-Deno.test("Form lets the body wait while a part is not taken", async () => {
-  let given = 0;
-  const chunk = new Uint8Array(65_536);
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull(controller) {
-      controller.enqueue(given === 0 ? encoder.encode(head("filenames", "a")) : chunk.slice());
-      given += chunk.length;
-    },
-  }, { highWaterMark: 0 });
-  const form = new Form(request(body));
-  assert.ok(await form.next());
-  for (let i = 0; i < 100; i++) await new Promise((resolve) => setTimeout(resolve));
-  assert.ok(given < 2_000_000, `${given} bytes were read ahead`);
-  form.cancel();
+for (
+  const [what, most, then] of [
+    ["a part is", 1_000_000, "x".repeat(65_536)],
+    ["files of a byte are", 200_000, ("x" + head("filenames", "b")).repeat(900)],
+  ] as const
+) {
+  Deno.test(`Form lets the body wait while ${what} not taken`, async () => {
+    let given = 0;
+    const chunk = encoder.encode(then);
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        controller.enqueue(given === 0 ? encoder.encode(head("filenames", "a")) : chunk.slice());
+        given += chunk.length;
+      },
+    }, { highWaterMark: 0 });
+    const form = new Form(request(body));
+    assert.ok(await form.next());
+    for (let i = 0; i < 100; i++) await new Promise((resolve) => setTimeout(resolve));
+    assert.ok(given < most, `${given} bytes were read ahead`);
+    form.cancel();
+  });
+}
+
+Deno.test("Form goes through thousands of files of a byte", async () => {
+  const text = (head("filenames", "a") + "x").repeat(20_000) + "\r\n--B--\r\n";
+  assert.equal((await all(new Form(request(pieces(text, 65_536))))).length, 20_000);
 });
 
 Deno.test("Form refuses what is no form", async () => {

@@ -1,8 +1,9 @@
 import { Chunk, Effect, Option, Runtime, type Scope, Stream } from "effect";
 import type { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
+import { parent } from "../../src/vpath.ts";
 import { done, type Failure, refuse } from "./failure.ts";
-import { flagOf, pathOf, pathOrHome } from "./request.ts";
+import { flagOf, lookIfAllowed, pathOf, pathOrHome } from "./request.ts";
 import type { Call } from "./site.ts";
 import { makeDirectories } from "./upload.ts";
 
@@ -74,8 +75,8 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
 export const makeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
   Effect.gen(function* () {
     const path = yield* pathOf(vfs, query, "path");
-    if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, path);
-    else yield* vfs.mkdir(path);
+    if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, parent(path));
+    yield* vfs.mkdir(path);
     return done("Directory created", 201);
   });
 
@@ -83,8 +84,8 @@ export const makeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Fai
 export const removeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
   Effect.gen(function* () {
     const path = yield* pathOf(vfs, query, "path");
-    const { kind } = yield* vfs.lstat(path);
-    if (kind !== "dir") return yield* refuse(400, "the path is no directory");
+    const entry = yield* lookIfAllowed(vfs, path);
+    if (entry && entry.kind !== "dir") return yield* refuse(400, "the path is no directory");
     yield* vfs.removeTree(path);
     return done("Directory deleted");
   });
