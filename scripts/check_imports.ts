@@ -24,6 +24,7 @@ const fences: ReadonlyArray<readonly [name: RegExp, allowed: ReadonlyArray<strin
   [/^otplib$/, ["adapters/otp/"]],
   [/^hono$/, ["web/"]],
   [/^saxes$/, ["adapters/webdav/"]],
+  [/^(busboy|@zip\.js\/zip\.js)$/, ["web/api/"]],
   [/^commander$/, ["src/cli/"]],
 ];
 

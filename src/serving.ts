@@ -2,21 +2,26 @@ import { Effect, Layer } from "effect";
 import type { Site } from "../actors/exchange.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
+import { layer as tokenStore } from "../adapters/keys/token_store.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
 import { serveFtp } from "../adapters/ftp/server.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
+import { userApi } from "../web/api/site.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
 import { webCertificate } from "./host_keys.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
-export const identityLayer = Layer.provideMerge(identity, Layer.mergeAll(keyFiles, masterKey));
+export const identityLayer = Layer.provideMerge(
+  identity,
+  Layer.mergeAll(keyFiles, masterKey, tokenStore),
+);
 
 /** The same in a worker, where neither the master key nor wrong codes are kept. */
-export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
+export const workerIdentity = Layer.merge(Layer.provide(sharedLayer, keyFiles), tokenStore);
 
 /**
  * Starts every protocol on its bindings, in this thread, until the scope closes.
@@ -26,10 +31,11 @@ export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   const ftp = yield* serveFtp;
   const dav = yield* davSites;
+  const api = yield* userApi;
   return {
     sftp: ssh.addresses,
     ftp: ftp.addresses,
-    http: yield* serveWeb("httpd", [dav("/dav")]),
+    http: yield* serveWeb("httpd", [dav("/dav"), api]),
     webdav: yield* serveWeb("webdavd", [dav("")]),
   };
 });
