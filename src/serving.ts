@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
+import { layer as tokenStore } from "../adapters/keys/token_store.ts";
 import { commandEngine } from "../adapters/ssh/commands/commands.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
@@ -10,10 +11,13 @@ import { Config } from "./config/config.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
-export const identityLayer = Layer.provideMerge(identity, Layer.mergeAll(keyFiles, masterKey));
+export const identityLayer = Layer.provideMerge(
+  identity,
+  Layer.mergeAll(keyFiles, masterKey, tokenStore),
+);
 
 /** The same in a worker, where neither the master key nor wrong codes are kept. */
-export const workerIdentity = Layer.provide(sharedLayer, keyFiles);
+export const workerIdentity = Layer.merge(Layer.provide(sharedLayer, keyFiles), tokenStore);
 
 /**
  * Starts every protocol on its bindings, in this thread, until the scope closes.

@@ -14,10 +14,10 @@ export const accountRefusal = (user: User, now: number): string | undefined => {
   return undefined;
 };
 
-/** Whether one-time codes guard this user's SSH logins. */
-export const usesTotp = (user: User): boolean => {
+/** Whether one-time codes guard this user's logins over `protocol`; WebDAV cannot ask for one (BEHAVIOUR MFA-03). */
+export const usesTotp = (user: User, protocol: LoginProtocol = "SSH"): boolean => {
   const totp = user.filters.totp_config;
-  return totp?.enabled === true && totp.protocols.includes("SSH");
+  return totp?.enabled === true && protocol !== "DAV" && totp.protocols.includes(protocol);
 };
 
 /**
@@ -46,12 +46,11 @@ export const loginRefusal = (
   }
   if (filters.require_password_change) return "the password must be changed first";
   if (passwordExpired(user, now)) return "the password has expired";
-  // WebDAV cannot ask for a code (BEHAVIOUR MFA-03).
-  if (protocol === "SSH" && filters.two_factor_protocols.includes("SSH")) {
-    if (!usesTotp(user)) return "a second factor is required and not set up";
+  if (protocol !== "DAV" && filters.two_factor_protocols.includes(protocol)) {
+    if (!usesTotp(user, protocol)) return "a second factor is required and not set up";
     // A password over SSH cannot carry a code (BEHAVIOUR MFA-05). A key may log in
     // alone, as in the incumbent; `denied_login_methods` is there for stricter sites.
-    if (method === "password") return "a second factor is required";
+    if (protocol === "SSH" && method === "password") return "a second factor is required";
   }
   return undefined;
 };

@@ -199,7 +199,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
           return refused();
         })),
 
-      password: (typed, plain) =>
+      password: (typed, plain, code) =>
         attempt("password", typed, (name) =>
           Effect.gen(function* () {
             if (peer.protocol === "SSH" && !sftpd.password_authentication) {
@@ -209,6 +209,11 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             const user = yield* lookup(name);
             const { ok, stale, reason } = yield* checkPassword(passwords, user, plain);
             if (ok !== true || !user) return wrong(reason);
+            if (peer.protocol === "HTTP" && usesTotp(user, "HTTP")) {
+              if (!code) return wrong("a second factor is required");
+              const refusal = yield* secondFactor.refusal(user, code);
+              if (refusal !== undefined) return wrong(refusal);
+            }
             return { _tag: "Proven", user, method, ...(stale ? { rehash: plain } : {}) };
           })),
 
