@@ -1,6 +1,7 @@
 import { Cause, Deferred, Effect, Layer, Scope } from "effect";
 import { Registry } from "../actors/registry.ts";
 import { reaper } from "../actors/reaper.ts";
+import { uploadReaper } from "../actors/upload_reaper.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { libsqlLayer } from "../adapters/libsql/layer.ts";
@@ -8,11 +9,12 @@ import { placeOf } from "../adapters/libsql/open.ts";
 import { layer as totp } from "../adapters/otp/totp.ts";
 import { layer as passwords } from "../adapters/passwords/passwords.ts";
 import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
-import { localStorages } from "../adapters/storage/local/layer.ts";
+import { localKeptObjects, localStorages } from "../adapters/storage/local/layer.ts";
 import { controlApp } from "../web/control_app.ts";
 import { telemetryApp } from "../web/telemetry_app.ts";
 import { type ListenFailed, serveApp } from "../web/serve.ts";
 import type { Users } from "./catalog/catalog.ts";
+import { uploadRecords } from "./catalog/uploads.ts";
 import { Writer } from "./catalog/database.ts";
 import { Config, type Settings } from "./config/config.ts";
 import { memoryDavState } from "./dav/memory_state.ts";
@@ -31,7 +33,8 @@ import { vfsFactory } from "./vfs/factory.ts";
 
 /** Accounts, journal and secrets: what commands work on, without anything that listens. */
 export const catalogLayer = (settings: Settings) =>
-  libsqlLayer.pipe(
+  Layer.merge(uploadRecords, localKeptObjects).pipe(
+    Layer.provideMerge(libsqlLayer),
     Layer.provideMerge(Layer.mergeAll(passwords, totp, intentLog("hub"))),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );
@@ -146,6 +149,7 @@ const run = <E, R>(
     onReady({ listeners });
     // Only now: it reads every user.
     if (sweep !== false) yield* Effect.forkScoped(reaper("1 hour"));
+    if (sweep !== false) yield* Effect.forkScoped(uploadReaper);
 
     // Without a writer nothing can be recorded: ending, for the supervisor outside to start anew, is the safe side.
     const { lost } = yield* Writer;

@@ -6,6 +6,7 @@ import { remoteAccounts } from "../actors/remote_accounts.ts";
 import { remoteDavState } from "../actors/remote_dav.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
 import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
+import { remoteUploadRecords } from "../actors/remote_upload_records.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
@@ -30,7 +31,13 @@ const services = ({ settings, participant }: Greeting) =>
       Layer.mergeAll(sharedQuota, localStorages, journalLayer, LiveUploads.layer, remoteElsewhere),
     ),
     Layer.provideMerge(
-      Layer.mergeAll(remoteAccounts, remoteDavState, remoteSink, intentLog(partOf(participant))),
+      Layer.mergeAll(
+        remoteAccounts,
+        remoteDavState,
+        remoteUploadRecords,
+        remoteSink,
+        intentLog(partOf(participant)),
+      ),
     ),
     Layer.provideMerge(Layer.succeed(Participant, participant)),
     Layer.provideMerge(Layer.succeed(Config, settings)),

@@ -5,6 +5,7 @@ import { attempt, type Db, whenFree } from "./database.ts";
 import { accounts } from "./migrations/0001_accounts.ts";
 import { journal } from "./migrations/0002_journal.ts";
 import { settledIntents } from "./migrations/0003_settled_intents.ts";
+import { resumable } from "./migrations/0007_resumable.ts";
 
 /** One step of the schema. Never edited once released: a change is a new step. */
 export interface Migration {
@@ -14,7 +15,12 @@ export interface Migration {
 }
 
 /** In order; versions are 1, 2, 3 ... */
-export const migrations: ReadonlyArray<Migration> = [accounts, journal, settledIntents];
+export const migrations: ReadonlyArray<Migration> = [
+  accounts,
+  journal,
+  settledIntents,
+  resumable,
+];
 
 /** The schema this program works with. */
 export const currentVersion = migrations.length;

@@ -75,12 +75,31 @@ export interface IntentsTable {
   quota: string;
 }
 
+/** Uploads that outlive their connection; see vfs/upload_records.ts. */
+export interface ResumableUploadsTable {
+  id: string;
+  user_id: Int;
+  storage: string;
+  path: string;
+  kind: string;
+  /** JSON. */
+  parts: string;
+  length: Int;
+  reserved: Int;
+  metadata: string;
+  /** JSON. */
+  options: string;
+  finishing: Int;
+  created_at: Int;
+}
+
 export interface Tables {
   schema_version: SchemaVersionTable;
   users: UsersTable;
   admins: AdminsTable;
   events: EventsTable;
   intents: IntentsTable;
+  resumable_uploads: ResumableUploadsTable;
 }
 
 /** Reads an integer column; what a double cannot hold exactly becomes the nearest that it can. */

@@ -95,7 +95,7 @@ Examples:
               },
               data_dir: yield* scratch,
               sftpd: { ...env.settings.sftpd, bindings },
-              httpd: { bindings: [] },
+              httpd: { ...env.settings.httpd, bindings: [] },
               webdavd: { bindings: [] },
               telemetry: { bindings: [] },
               data_provider: { ...env.settings.data_provider, url: ":memory:" },

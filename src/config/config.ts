@@ -94,6 +94,8 @@ export const Sftpd = section({
 /** The users' web port: WebDAV under `/dav`, later the API and the pages. */
 export const Httpd = section({
   bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
+  /** Hours that an unfinished resumable upload is kept after it last grew. */
+  tus_expiration: withDefault(S.Number.pipe(S.positive()), 24),
 });
 
 /** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
