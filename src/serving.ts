@@ -6,6 +6,7 @@ import { commandEngine } from "../adapters/ssh/commands/commands.ts";
 import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
+import { userApi } from "../web/api/site.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
@@ -27,6 +28,7 @@ export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   const { common, httpd, webdavd } = yield* Config;
   const dav = yield* davSites;
+  const api = yield* userApi;
   const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
     Effect.forEach(
       section === "httpd" ? httpd.bindings : webdavd.bindings,
@@ -35,7 +37,7 @@ export const serveProtocols = Effect.gen(function* () {
           address,
           port,
           where: `${section}.bindings`,
-          sites: [dav(prefix)],
+          sites: section === "httpd" ? [dav(prefix), api] : [dav(prefix)],
           idleMinutes: common.idle_timeout,
         }),
     );
