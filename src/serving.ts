@@ -7,6 +7,7 @@ import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
 import { userApi } from "../web/api/site.ts";
+import { tusSite } from "../web/api/tus/site.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
@@ -29,6 +30,7 @@ export const serveProtocols = Effect.gen(function* () {
   const { common, httpd, webdavd } = yield* Config;
   const dav = yield* davSites;
   const api = yield* userApi;
+  const tus = yield* tusSite;
   const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
     Effect.forEach(
       section === "httpd" ? httpd.bindings : webdavd.bindings,
@@ -37,7 +39,7 @@ export const serveProtocols = Effect.gen(function* () {
           address,
           port,
           where: `${section}.bindings`,
-          sites: section === "httpd" ? [dav(prefix), api] : [dav(prefix)],
+          sites: section === "httpd" ? [dav(prefix), tus, api] : [dav(prefix)],
           idleMinutes: common.idle_timeout,
         }),
     );
