@@ -6,7 +6,8 @@ import type { NewResumable, Part, Resumable } from "./resumable.ts";
 import type { ResumableDesk } from "./resumable_desk.ts";
 import type { UploadRecord } from "./upload_records.ts";
 
-const piece = 256 * 1024;
+/** So much is read off the event loop. */
+const piece = 1024 * 1024;
 
 /**
  * Makes a file of pieces that are whole: they are copied one after another into
@@ -61,11 +62,11 @@ const append = (
         if (n === 0) break;
         await to.write(buffer.subarray(0, n));
         at += n;
-        await new Promise((resolve) => setTimeout(resolve, 0));
       }
     }, record);
   }));
 
+/** An interruption ends the loop at its next turn; the upload's own end waits for the write under way. */
 const promisedLoop = (
   body: (signal: AbortSignal) => Promise<void>,
   { path }: UploadRecord,

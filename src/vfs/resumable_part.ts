@@ -84,7 +84,11 @@ export class ResumablePart implements Part {
     const { desk, keeping, record, writer, target, checked } = this.parts;
     return Effect.gen(this, function* () {
       yield* this.quiet();
-      yield* promised(() => writer.sync(), "upload", record.path);
+      yield* Effect.tapError(
+        promised(() => writer.sync(), "upload", record.path),
+        // What the disk refused once it may forget later: all of it has to come again.
+        () => Effect.ignore(keeping.mark(record.id, this.#begun)),
+      );
       if (checked) yield* keeping.unmark(record.id);
       if (writer.size < record.length || !target) {
         const now = yield* Clock.currentTimeMillis;

@@ -63,7 +63,13 @@ export const keeping = (options: LocalOptions, turns: Turns): Keeping => {
         try {
           const mark = readMark(markOf(path));
           if (mark !== undefined && fs.fstatSync(fd).size > mark) fs.ftruncateSync(fd, mark);
-          if (fsync) await syncFile(fd, keptKey(id));
+          if (fsync) {
+            await syncFile(fd, keptKey(id)).catch((cause) => {
+              // Nobody knows what of it the disk has.
+              if (mark === undefined) fs.writeFileSync(markOf(path), "0\n", { mode: 0o600 });
+              throw cause;
+            });
+          }
           removeIfThere(markOf(path));
           const { size, mtimeMs } = fs.fstatSync(fd);
           return { size, touched: mtimeMs };

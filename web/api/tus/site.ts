@@ -39,7 +39,8 @@ export const tusSite = Effect.gen(function* () {
       }
       const desk: Desk = { request, target, vfs, uploads: vfs.resumables(records) };
       const id = target.slice(prefix.length).replace(/[?#].*$/s, "").replace(/^\//, "");
-      return yield* id === "" ? made(desk, method) : known(desk, id, method);
+      // Not for as long as a client that is gone does not take the answer.
+      return yield* Effect.scoped(id === "" ? made(desk, method) : known(desk, id, method));
     });
 
   const serve = (exchange: Exchange): Effect.Effect<Response, never, Scope.Scope> =>
