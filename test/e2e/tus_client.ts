@@ -19,8 +19,6 @@ const upload = new Upload(createReadStream(file), {
   headers: { authorization: `Bearer ${token}` },
   retryDelays: Array.from({ length: 60 }, () => 250),
   ...(parallel ? { parallelUploads: parallel } : {}),
-  onProgress: (sent: number) => say({ sent }),
-  onChunkComplete: (_size: number, accepted: number) => say({ accepted }),
   onShouldRetry: (error: { originalResponse?: { getStatus(): number } | null }) => {
     say({ retry: error.originalResponse?.getStatus() ?? 0 });
     return true;
