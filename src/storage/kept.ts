@@ -19,8 +19,11 @@ export interface Kept {
  * caller at a time works on an id.
  */
 export interface Keeping {
-  /** Makes the object, empty. Fails with AlreadyExists. */
-  begin(id: string): Effect.Effect<void, FsError>;
+  /**
+   * Makes the object, empty, of an upload to `key`. Fails with AlreadyExists, and
+   * with Unsupported where it could not be published without a copy.
+   */
+  begin(id: string, key: string): Effect.Effect<void, FsError>;
   /** Takes away what was written after a `mark`, flushes the rest; undefined when there is no object. */
   look(id: string): Effect.Effect<Kept | undefined, FsError>;
   /** What is written beyond `size` does not count, whatever happens, until `unmark`. */

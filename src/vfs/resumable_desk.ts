@@ -67,7 +67,7 @@ export class ResumableDesk {
         return yield* access.fail("QuotaExceeded", "upload", to, detail);
       }
       return yield* Effect.tapErrorCause(
-        Effect.as(keeping.begin(record.id), record),
+        Effect.as(keeping.begin(record.id, access.at(to).key), record),
         () => Effect.ignore(this.drop(record)),
       );
     });

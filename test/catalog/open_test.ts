@@ -110,7 +110,8 @@ live("S7.15: open() refuses a newer schema and changes nothing", () =>
     }));
     const error = yield* refusal(dir);
     assert.equal(error.reason, "NewerSchema");
-    assert.match(error.message, /schema 4 and this program knows 3/);
+    const [later, ours] = [currentVersion + 1, currentVersion];
+    assert.ok(error.message.includes(`schema ${later} and this program knows ${ours}`));
   }));
 
 live("S7.11: open() recovers every user when only -shm is gone", () =>

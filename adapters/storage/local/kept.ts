@@ -8,6 +8,7 @@ import type { Turns } from "../../../src/storage/turns.ts";
 import { dirOf, locate } from "./confine.ts";
 import { closeQuietly, dress, type LocalOptions, openKept } from "./disk.ts";
 import { codeOf, toFsError } from "./errors.ts";
+import { peek } from "./info.ts";
 import { flushing, syncFile } from "./io.ts";
 import { read } from "./open.ts";
 
@@ -38,9 +39,11 @@ export const keeping = (options: LocalOptions, turns: Turns): Keeping => {
   const unmark = (id: string): void => removeIfThere(markOf(pathOf(id)));
 
   return {
-    begin: (id) =>
+    begin: (id, key) =>
       Effect.retry(
         step("upload", id, async () => {
+          const { info, above } = locate(root, key, "upload", true);
+          if ((above ?? info)?.dev !== peek(root)?.dev) throw elsewhere(key);
           const home = locate(root, `/${keptDirectory}`, "upload", false);
           if (!home.info) await durably(home.path, () => makeDirectory(home.path));
           const path = pathOf(id);
@@ -115,6 +118,13 @@ export const keeping = (options: LocalOptions, turns: Turns): Keeping => {
 
 const idOf = (id: string): boolean => /^[0-9a-f]{32}$/.test(id);
 const malformed = (id: string) => new FsError({ reason: "NotFound", op: "upload", path: id });
+const elsewhere = (key: string) =>
+  new FsError({
+    reason: "Unsupported",
+    op: "upload",
+    path: key,
+    detail: "uploads to another volume inside the home cannot be resumed",
+  });
 const markOf = (path: string): string => `${path}.mark`;
 
 const makeDirectory = (path: string): void => {
