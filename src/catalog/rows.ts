@@ -89,6 +89,7 @@ export interface ResumableUploadsTable {
   metadata: string;
   /** JSON. */
   options: string;
+  /** Unix milliseconds since when; 0 for not. */
   finishing: Int;
   created_at: Int;
 }

@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect";
+import { Clock, Effect, Layer } from "effect";
 import { Config } from "../config/config.ts";
 import { UploadClaims } from "../vfs/upload_claims.ts";
 import { type UploadKind, type UploadRecord, UploadRecords } from "../vfs/upload_records.ts";
@@ -57,12 +57,13 @@ export const uploadRecords: Layer.Layer<UploadRecords, never, Database | Writer 
               row && fromRow(row),
           ),
         setFinishing: (id, finishing) =>
-          Effect.asVoid(
-            transact("finish upload", (trx) =>
+          Effect.gen(function* () {
+            const at = finishing ? yield* Clock.currentTimeMillis : 0;
+            yield* transact("finish upload", (trx) =>
               attempt("finish upload", () =>
-                trx.updateTable("resumable_uploads").set({ finishing: finishing ? 1 : 0 })
-                  .where("id", "=", id).execute())),
-          ),
+                trx.updateTable("resumable_uploads").set({ finishing: at })
+                  .where("id", "=", id).execute()));
+          }),
         remove: (ids) =>
           ids.length === 0
             ? Effect.void
@@ -78,7 +79,11 @@ export const uploadRecords: Layer.Layer<UploadRecords, never, Database | Writer 
                 .where("resumable_uploads.id", ">", after)
                 .where((is) =>
                   is.or([
-                    is("resumable_uploads.created_at", "<", before),
+                    is.and([
+                      is("finishing", "=", 0),
+                      is("resumable_uploads.created_at", "<", before.open),
+                    ]),
+                    is.and([is("finishing", ">", 0), is("finishing", "<", before.finished)]),
                     is("users.id", "is", null),
                     is.and([is("kind", "=", "final"), is("finishing", "=", 0)]),
                   ])
@@ -105,7 +110,7 @@ const toRow = (record: UploadRecord): ResumableUploadsTable => ({
   reserved: record.reserved,
   metadata: record.metadata,
   options: JSON.stringify(record.options),
-  finishing: record.finishing ? 1 : 0,
+  finishing: record.finishing ? record.created : 0,
   created_at: record.created,
 });
 

@@ -3,6 +3,9 @@ import type { CatalogError, FsError } from "../errors.ts";
 import { KeptObjects } from "../storage/kept.ts";
 import { type UploadRecord, UploadRecords } from "./upload_records.ts";
 
+/** Milliseconds that a client may ask how its last request ended. */
+const remembered = 3_600_000;
+
 /**
  * Removes uploads that nobody has gone on with in time, those of users who are
  * gone, and concatenations that a crash cut; answers how many. What somebody is
@@ -15,7 +18,8 @@ export const reapUploads: Effect.Effect<number, CatalogError, UploadRecords | Ke
     const before = now - records.lifetime;
     let removed = 0;
     for (let after = "";;) {
-      const some = yield* records.stale(before, after);
+      const finished = Math.max(before, now - remembered);
+      const some = yield* records.stale({ open: before, finished }, after);
       for (const { record, orphan } of some) {
         after = record.id;
         const always = orphan || (record.kind === "final" && !record.finishing);

@@ -60,11 +60,12 @@ export class UploadRecords extends Context.Tag("sluice/UploadRecords")<UploadRec
   readonly setFinishing: (id: string, finishing: boolean) => Effect.Effect<void, CatalogError>;
   readonly remove: (ids: ReadonlyArray<string>) => Effect.Effect<void, CatalogError>;
   /**
-   * Records in the order of their ids, after `after`, that may be over: made
-   * before `before`, of a user who is gone, or of a concatenation that did not end.
+   * Records in the order of their ids, after `after`, that may be over: not
+   * finishing and made before `open`, finishing since before `finished`, of a
+   * user who is gone, or of a concatenation that did not end.
    */
   readonly stale: (
-    before: number,
+    before: { readonly open: number; readonly finished: number },
     after: string,
   ) => Effect.Effect<
     ReadonlyArray<{ readonly record: UploadRecord; readonly orphan: boolean }>,

@@ -79,12 +79,13 @@ live(
       yield* mine(2, { created: 3000 });
       yield* mine(3, { created: 3000, kind: "final" });
       yield* mine(4, { created: 3000, kind: "final", finishing: true });
+      yield* mine(6, { finishing: true });
       yield* records.add(record(5, { userId: userId + 1, created: 3000 }), undefined);
-      const all = yield* records.stale(2000, "");
+      const all = yield* records.stale({ open: 2000, finished: 2500 }, "");
       assert.deepEqual(
         all.map(({ record: { id }, orphan }) => [parseInt(id, 16), orphan]),
-        [[1, false], [3, false], [5, true]],
+        [[1, false], [3, false], [5, true], [6, false]],
       );
-      assert.equal((yield* records.stale(2000, idOf(3))).length, 1);
+      assert.equal((yield* records.stale({ open: 2000, finished: 2500 }, idOf(3))).length, 2);
     }),
 );

@@ -21,7 +21,16 @@ Deno.test("metadataOf() reads pairs, and keys without a value", () => {
 });
 
 Deno.test("metadataOf() refuses keys that come twice, what is no base64 and what is no UTF-8", () => {
-  for (const text of [`a ${b64("1")},a ${b64("2")}`, "a b c", "a !", "a /w==", "a YQ="]) {
+  for (
+    const text of [
+      `a ${b64("1")},a ${b64("2")}`,
+      "a b c",
+      "a !",
+      "a /w==",
+      "a YQ=",
+      `a ${b64("a".repeat(8192))}`,
+    ]
+  ) {
     refused(metadataOf(text));
   }
 });

@@ -21,6 +21,9 @@ export type Concat =
   | { readonly kind: "partial" }
   | { readonly kind: "final"; readonly parts: ReadonlyArray<string> };
 
+/** Bytes of metadata that are kept with an upload. */
+const mostMetadata = 8192;
+
 type Read<A> = Either.Either<A, ApiError>;
 const bad = (text: string): Read<never> => Either.left(refuse(400, text));
 
@@ -37,6 +40,7 @@ export const countOf = (headers: Headers, name: string): Read<number | undefined
 /** `Upload-Metadata`: pairs of a key and base64, the value may be missing. */
 export const metadataOf = (header: string | null): Read<ReadonlyMap<string, string>> => {
   const pairs = new Map<string, string>();
+  if ((header?.length ?? 0) > mostMetadata) return bad("Upload-Metadata is too long");
   for (const pair of (header ?? "").split(",").map((text) => text.trim())) {
     if (pair === "") continue;
     const [key = "", value = "", more] = pair.split(/ +/);
