@@ -7,6 +7,7 @@ import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
 import { elsewhereHandlers } from "../actors/remote_uploads.ts";
+import { uploadRecordHandlers } from "../actors/remote_upload_records.ts";
 import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
@@ -29,6 +30,7 @@ import { admit, Participant, type SharedMemory, shareMemory, workerLives } from 
 import { sharedQuota } from "./vfs/quota_accounts.ts";
 import { reread, Settled } from "./vfs/recount.ts";
 import { recoverPart } from "./vfs/recovery.ts";
+import { UploadRecords } from "./vfs/upload_records.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 
 type Listeners = Readonly<Record<string, ReadonlyArray<string>>>;
@@ -140,6 +142,7 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     };
     const giveBack = yield* giveBackAll;
     const accounts = yield* Accounts;
+    const records = yield* UploadRecords;
     return (index: number): Effect.Effect<Prepared, never, Scope.Scope> =>
       Effect.gen(function* () {
         /** Whose files the worker may write. */
@@ -154,8 +157,9 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
             return accounts.open(owner);
           });
         const seats = yield* branches.handlers;
+        const uploads = yield* Effect.provideService(uploadRecordHandlers, UploadRecords, records);
         const greeting: Greeting = { index, settings, failpoints: failpoints(), participant };
-        return { handlers: { ...fixed, ...seats, "accounts.open": open }, greeting };
+        return { handlers: { ...fixed, ...seats, ...uploads, "accounts.open": open }, greeting };
       });
   });
 

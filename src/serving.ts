@@ -9,6 +9,7 @@ import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
 import { userApi } from "../web/api/site.ts";
+import { tusSite } from "../web/api/tus/site.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
 import { webCertificate } from "./host_keys.ts";
@@ -32,10 +33,11 @@ export const serveProtocols = Effect.gen(function* () {
   const ftp = yield* serveFtp;
   const dav = yield* davSites;
   const api = yield* userApi;
+  const tus = yield* tusSite;
   return {
     sftp: ssh.addresses,
     ftp: ftp.addresses,
-    http: yield* serveWeb("httpd", [dav("/dav"), api]),
+    http: yield* serveWeb("httpd", [dav("/dav"), tus, api]),
     webdav: yield* serveWeb("webdavd", [dav("")]),
   };
 });

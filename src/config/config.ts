@@ -185,6 +185,8 @@ const webCertificate = {
 export const Httpd = section({
   bindings: withDefault(S.Array(WebBinding), [{ address: "", port: 8080, enable_https: false }]),
   ...webCertificate,
+  /** Hours that an unfinished resumable upload is kept after it last grew. */
+  tus_expiration: withDefault(S.Number.pipe(S.positive()), 24),
 });
 
 /** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
