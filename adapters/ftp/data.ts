@@ -102,6 +102,11 @@ export class DataConnections {
     if (this.#opening) this.forget();
   }
 
+  /** Bytes of the transfer under way; undefined where there is none. */
+  get moving(): number | undefined {
+    return this.#channel?.moved();
+  }
+
   get aborted(): boolean {
     return this.#aborted;
   }

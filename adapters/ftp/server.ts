@@ -1,21 +1,25 @@
+import { isAbsolute, join } from "node:path";
 import type { SecureContext } from "node:tls";
 import { Cause, Context, Effect, Exit, Option, Scope } from "effect";
 import { loadCertificate } from "../../actors/certificate.ts";
 import { type Client, listen } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
 import { makeWheel, openSession, type Session, type Wheel } from "../../actors/session.ts";
-import { Config, type FtpBinding } from "../../src/config/config.ts";
-import type { ConfigError } from "../../src/errors.ts";
+import { Config, type FtpBinding, type Settings } from "../../src/config/config.ts";
+import { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
 import { makeBridge } from "./bridge.ts";
+import { provenCertificate, readAuthorities } from "./client_certificate.ts";
+import { bannerOf } from "./commands_connection.ts";
 import { Control } from "./control.ts";
 import { DataConnections } from "./data.ts";
 import { Interpreter } from "./interpreter.ts";
+import { allFacts } from "./listing.ts";
 import { type Reply, reply } from "./reply.ts";
-import { makeContext } from "./secure.ts";
+import { makeContext, type ServerTls } from "./secure.ts";
 import type { State } from "./state.ts";
 
 type Services = Config | Identity | VfsFactory | Journal | Registry;
@@ -43,7 +47,11 @@ export const serveFtp: Effect.Effect<
     key: ftpd.certificate_key_file,
     where: "ftpd",
   });
-  const context = makeContext(pair, ftpd.min_tls_version);
+  const pems = yield* readAuthorityFiles(dataDir, ftpd);
+  // Sessions resume over all contexts: see docs/decisions/0015.
+  const context = makeContext(pair, ftpd.min_tls_version, []);
+  const asking = makeContext(pair, ftpd.min_tls_version, pems);
+  const authorities = readAuthorities(pems);
   const services = yield* theServices;
   const wheel = yield* makeWheel;
   const addresses = yield* Effect.forEach(ftpd.bindings, (binding) =>
@@ -52,23 +60,71 @@ export const serveFtp: Effect.Effect<
       address: binding.address,
       port: binding.port,
       where: "ftpd.bindings",
-      serve: (client) => Effect.provide(serveClient({ client, binding, context, wheel }), services),
+      serve: (client) =>
+        Effect.provide(
+          serveClient({
+            client,
+            binding,
+            tls: binding.client_auth_type === 0
+              ? { context, ask: false }
+              : { context: asking, ask: true },
+            context,
+            authorities,
+            wheel,
+          }),
+          services,
+        ),
       // With implicit TLS there is no text that could be read.
       farewell: () => binding.tls_mode === 2 ? "" : "421 Not allowed at this time\r\n",
     }));
   return { addresses };
 });
 
+/** The authorities' files, each proven to hold certificates. */
+const readAuthorityFiles = (dataDir: string, { bindings, ca_certificates }: Settings["ftpd"]) =>
+  Effect.gen(function* () {
+    const pems: string[] = [];
+    for (const [i, file] of ca_certificates.entries()) {
+      pems.push(
+        yield* Effect.tryPromise({
+          try: async () => {
+            const pem = await Deno.readTextFile(isAbsolute(file) ? file : join(dataDir, file));
+            readAuthorities([pem]);
+            return pem;
+          },
+          catch: (error) =>
+            wrongSetting(
+              `ftpd.ca_certificates.${i}`,
+              `${file} cannot be used (${error instanceof Error ? error.message : error})`,
+            ),
+        }),
+      );
+    }
+    if (pems.length === 0 && bindings.some((binding) => binding.client_auth_type !== 0)) {
+      return yield* wrongSetting(
+        "ftpd.ca_certificates",
+        "client_auth_type needs the certificates of those who sign",
+      );
+    }
+    return pems;
+  });
+const wrongSetting = (where: string, what: string) =>
+  new ConfigError({ problems: [{ where, what }] });
+
 interface Guest {
   readonly client: Client;
   readonly binding: FtpBinding;
+  /** For the control connection. */
+  readonly tls: ServerTls;
+  readonly authorities: ReturnType<typeof readAuthorities>;
+  /** For data connections. */
   readonly context: SecureContext;
   readonly wheel: Wheel;
 }
 
 /** One control connection from accept to close. Everything it holds is tied to the scope. */
 const serveClient = (
-  { client, binding, context, wheel }: Guest,
+  { client, binding, tls, authorities, context, wheel }: Guest,
 ): Effect.Effect<void, never, Scope.Scope | Services> =>
   Effect.gen(function* () {
     const { ftpd: settings, common } = yield* Config;
@@ -101,7 +157,7 @@ const serveClient = (
     const files = new Set<OwnedHandle>();
 
     /** A proven user gets a session and files, or the reason why not. */
-    const accept = (user: User): Effect.Effect<Reply> =>
+    const accept = (user: User, welcome = 230): Effect.Effect<Reply> =>
       Effect.gen(function* () {
         if (user.filters.ftp_security === 1 && !control.tls) {
           return reply(530, "TLS is required");
@@ -138,7 +194,7 @@ const serveClient = (
         yield* Effect.logInfo("logged in").pipe(
           Effect.annotateLogs({ username: user.username, ip, session: session.id }),
         );
-        return reply(230, "logged in");
+        return reply(welcome, "logged in");
       }).pipe(
         Scope.extend(scope),
         Effect.provide(services),
@@ -155,8 +211,14 @@ const serveClient = (
       settings,
       control,
       data,
-      context,
+      tls,
       tlsMode: binding.tls_mode,
+      certificateRequired: binding.client_auth_type === 1,
+      certificate: () =>
+        control.tls && tls.ask
+          ? provenCertificate(control.tls, authorities, Date.now())
+          : undefined,
+      facts: allFacts,
       username: undefined,
       account: undefined,
       ascii: false,
@@ -180,6 +242,18 @@ const serveClient = (
         files.delete(file);
         await bridge.run(file.leave());
       },
+      certify: async (username) => {
+        const shown = state.certificate();
+        if (!shown) return undefined;
+        const tried = await bridge.run(
+          Effect.flatMap(
+            attempts.certificate(username, shown),
+            (outcome) =>
+              outcome._tag === "Accepted" ? accept(outcome.user, 232) : Effect.succeed(undefined),
+          ),
+        );
+        return Exit.isSuccess(tried) ? tried.value : reply(421, "internal error");
+      },
       login: async (username, password) => {
         const tried = await bridge.run(
           Effect.flatMap(attempts.password(username, password), (outcome) =>
@@ -197,8 +271,7 @@ const serveClient = (
         }
         return answer;
       },
-      reply: (what) =>
-        control.reply(what),
+      reply: (what) => control.reply(what),
     };
     const interpreter = new Interpreter(state, (error) =>
       void bridge.run(
@@ -207,18 +280,15 @@ const serveClient = (
         ),
       ));
 
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => control.close("the session is over"))
-    );
+    yield* Effect.addFinalizer(() => Effect.sync(() => control.close("the session is over")));
     const grace = settings.login_grace * 1000;
     yield* wheel.every((now) => {
       if (state.account || grace === 0 || now - client.acceptedAt < grace) return;
       control.reply(reply(421, "login took too long"));
       control.destroy("login took too long");
     });
-    control.open(binding.tls_mode === 2 ? context : undefined, () => {
-      const text = settings.banner === "" ? "Sluice" : settings.banner.split(/\r?\n/);
-      control.reply(reply(220, text));
+    control.open(binding.tls_mode === 2 ? tls : undefined, () => {
+      control.reply(reply(220, bannerOf(settings)));
     });
 
     const why = yield* Effect.promise(() => closed);

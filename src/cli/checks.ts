@@ -204,6 +204,7 @@ const server = (settings: Settings): Check =>
     return [
       ok("server", "not running"),
       ...settings.sftpd.bindings.map((binding) => bindable("port sftp", binding)),
+      ...settings.ftpd.bindings.map((binding) => bindable("port ftp", binding)),
       ...settings.telemetry.bindings.map((binding) => bindable("port telemetry", binding)),
     ];
   });
