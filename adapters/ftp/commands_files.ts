@@ -144,6 +144,7 @@ export const fileCommands: Readonly<Record<string, Command>> = {
     handler: async (state, argument) => {
       const { vfs, cwd } = accountOf(state);
       const path = argument === "" ? cwd : await pathOf(state, argument);
+      await state.run(vfs.stat(path));
       return reply(213, String((await state.run(vfs.available(path))).freeBytes));
     },
   },

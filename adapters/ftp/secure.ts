@@ -155,6 +155,23 @@ class Carrier extends Duplex {
   }
 }
 
+/**
+ * A TLSSocket over a stream starts a tick after it is made. Where the client left
+ * at once, starting ends it, and Deno 2.9.6 then throws into the void [measured].
+ */
+const startSafely = (tls: TLSSocket): void => {
+  const inner = tls as unknown as { _start?: () => unknown };
+  const start = inner._start;
+  if (typeof start !== "function") return;
+  inner._start = () => {
+    try {
+      start.call(tls);
+    } catch (error) {
+      tls.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  };
+};
+
 export interface Secured {
   readonly tls: TLSSocket;
   /** Where the bytes of the connection go from now on, and its end. */
@@ -198,6 +215,7 @@ export const secure = (
     rejectUnauthorized: false,
   });
   carrier.tls = tls;
+  startSafely(tls);
   carrier.on("error", () => {});
   tls.on("error", () => {});
   return {
