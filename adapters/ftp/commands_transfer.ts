@@ -1,4 +1,5 @@
 import { Effect, Stream } from "effect";
+import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { OpenOptions } from "../../src/vfs/vfs.ts";
 import { basename, parent, type VPath } from "../../src/vpath.ts";
@@ -28,10 +29,12 @@ const transfer = async (
     data.done();
     return reply(226, "the transfer is complete");
   } catch (error) {
-    data.release();
+    const ours = error instanceof FsError && !data.aborted;
+    if (ours && upload) data.linger();
+    else data.release();
     watch.check();
     if (data.aborted) throw refuse(426, "the transfer was aborted");
-    if (error instanceof Error && "reason" in error) throw error;
+    if (ours) throw error;
     throw refuse(426, "the data connection was cut");
   } finally {
     watch.stop();
