@@ -258,3 +258,13 @@ Deno.test("ftp: lftp mirrors 2,000 files both ways over FTPS with 4 connections"
   await must("diff", ["-r", from, `${dir}/back`]);
   await must("diff", ["-r", from, home("tree")]);
 });
+
+Deno.test("ftp: lftp resumes its session over TLS 1.2 too", async () => {
+  await Deno.writeFile(`${dir}/old`, random(200_000));
+  const settings = "set ssl:verify-certificate no; set ftp:ssl-force yes; set net:max-retries 1; " +
+    "set ssl:priority NORMAL:-VERS-ALL:+VERS-TLS1.2";
+  const commands = `put ${dir}/old -o old12; get old12 -o ${dir}/old12`;
+  const open = `open -u anna,"${password}" ftp://127.0.0.1:${ports.tls}`;
+  await must("lftp", ["-c", `${settings}; ${open}; ${commands}; bye`]);
+  await must("cmp", [`${dir}/old`, `${dir}/old12`]);
+});
