@@ -10,40 +10,48 @@ export const readAuthorities = (pems: ReadonlyArray<string>): ReadonlyArray<X509
     return found.map((one) => new X509Certificate(one));
   });
 
+/** Certificates that were proven, of which a resumed session may remind. */
+const MAX_PROVEN = 10_000;
+
+/** Answers the certificate of a connection whose handshake is done, where it counts. */
+export type Prover = (tls: TLSSocket, now: number) => ShownCertificate | undefined;
+
 /**
- * The certificate that a client has shown and holds the key of; undefined where
- * there is none that counts: not signed by one of the authorities itself, or
- * out of its dates.
+ * Makes what tells the certificate that a client has shown and holds the key of;
+ * undefined where there is none that counts: not signed by one of the authorities
+ * itself, or out of its dates.
  *
  * Both are needed: what the TLS library says, for only it has seen the signature
- * with the key (Deno 2.9.6 lets a client in whose signature is wrong, and tells of
- * it in `verifyError` alone [measured]), and our own look at the chain. What
- * cannot be asked counts as wrong.
+ * with the key (Deno 2.9.6 lets some clients in whose signature is wrong, and tells
+ * of it in `verifyError` alone [measured]), and our own look at the chain. What
+ * cannot be asked counts as wrong. A resumed session signs nothing, so it counts
+ * only for a certificate that was proven before.
  */
-export const provenCertificate = (
-  tls: TLSSocket,
-  authorities: ReadonlyArray<X509Certificate>,
-  now: number,
-): ShownCertificate | undefined => {
-  const { _handle: handle } = tls as unknown as {
-    readonly _handle?: { readonly verifyError?: () => unknown };
-  };
-  if (typeof handle?.verifyError !== "function" || handle.verifyError()) return undefined;
-  const raw = tls.getPeerCertificate()?.raw;
-  if (!raw) return undefined;
-  try {
-    const certificate = new X509Certificate(raw);
-    if (!isSigned(certificate, authorities, now)) return undefined;
-    const names = certificate.subject.split("\n").filter((part) => part.startsWith("CN="));
-    return {
-      fingerprint: certificate.fingerprint256,
-      raw: certificate.raw,
-      // Two names could be read as either.
-      commonName: names.length === 1 ? names[0]?.slice(3) : undefined,
+export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover => {
+  const proven = new Set<string>();
+  return (tls, now) => {
+    const { _handle: handle } = tls as unknown as {
+      readonly _handle?: { readonly verifyError?: () => unknown };
     };
-  } catch {
-    return undefined;
-  }
+    if (typeof handle?.verifyError !== "function" || handle.verifyError()) return undefined;
+    const raw = tls.getPeerCertificate()?.raw;
+    if (!raw) return undefined;
+    try {
+      const certificate = new X509Certificate(raw);
+      const fingerprint = certificate.fingerprint256;
+      if (!isSigned(certificate, authorities, now)) return undefined;
+      if (!tls.isSessionReused()) {
+        if (proven.size >= MAX_PROVEN) proven.clear();
+        proven.add(fingerprint);
+      } else if (!proven.has(fingerprint)) return undefined;
+      const names = certificate.subject.split("\n").filter((part) => part.startsWith("CN="));
+      // Two names could be read as either.
+      const commonName = names.length === 1 ? names[0]?.slice(3) : undefined;
+      return { fingerprint, raw: certificate.raw, commonName };
+    } catch {
+      return undefined;
+    }
+  };
 };
 
 const isCurrent = (certificate: X509Certificate, now: number) =>

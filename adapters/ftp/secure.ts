@@ -195,7 +195,7 @@ export interface Secured {
  * (measured with curl and uploads of 1 MB).
  *
  * With `askForCertificate` a client may show one; what it is worth says
- * `provenCertificate`, and nothing else.
+ * `makeProver`, and nothing else.
  */
 export const secure = (
   socket: Socket,

@@ -12,7 +12,7 @@ import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
 import { makeBridge } from "./bridge.ts";
-import { provenCertificate, readAuthorities } from "./client_certificate.ts";
+import { makeProver, type Prover, readAuthorities } from "./client_certificate.ts";
 import { bannerOf } from "./commands_connection.ts";
 import { Control } from "./control.ts";
 import { DataConnections } from "./data.ts";
@@ -51,7 +51,7 @@ export const serveFtp: Effect.Effect<
   // Sessions resume over all contexts: see docs/decisions/0015.
   const context = makeContext(pair, ftpd.min_tls_version, []);
   const asking = makeContext(pair, ftpd.min_tls_version, pems);
-  const authorities = readAuthorities(pems);
+  const prove = makeProver(readAuthorities(pems));
   const services = yield* theServices;
   const wheel = yield* makeWheel;
   const addresses = yield* Effect.forEach(ftpd.bindings, (binding) =>
@@ -69,7 +69,7 @@ export const serveFtp: Effect.Effect<
               ? { context, ask: false }
               : { context: asking, ask: true },
             context,
-            authorities,
+            prove,
             wheel,
           }),
           services,
@@ -116,7 +116,7 @@ interface Guest {
   readonly binding: FtpBinding;
   /** For the control connection. */
   readonly tls: ServerTls;
-  readonly authorities: ReturnType<typeof readAuthorities>;
+  readonly prove: Prover;
   /** For data connections. */
   readonly context: SecureContext;
   readonly wheel: Wheel;
@@ -124,7 +124,7 @@ interface Guest {
 
 /** One control connection from accept to close. Everything it holds is tied to the scope. */
 const serveClient = (
-  { client, binding, tls, authorities, context, wheel }: Guest,
+  { client, binding, tls, prove, context, wheel }: Guest,
 ): Effect.Effect<void, never, Scope.Scope | Services> =>
   Effect.gen(function* () {
     const { ftpd: settings, common } = yield* Config;
@@ -214,10 +214,7 @@ const serveClient = (
       tls,
       tlsMode: binding.tls_mode,
       certificateRequired: binding.client_auth_type === 1,
-      certificate: () =>
-        control.tls && tls.ask
-          ? provenCertificate(control.tls, authorities, Date.now())
-          : undefined,
+      certificate: () => control.tls && tls.ask ? prove(control.tls, Date.now()) : undefined,
       facts: allFacts,
       username: undefined,
       account: undefined,
@@ -271,7 +268,8 @@ const serveClient = (
         }
         return answer;
       },
-      reply: (what) => control.reply(what),
+      reply: (what) =>
+        control.reply(what),
     };
     const interpreter = new Interpreter(state, (error) =>
       void bridge.run(
@@ -280,7 +278,9 @@ const serveClient = (
         ),
       ));
 
-    yield* Effect.addFinalizer(() => Effect.sync(() => control.close("the session is over")));
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => control.close("the session is over"))
+    );
     const grace = settings.login_grace * 1000;
     yield* wheel.every((now) => {
       if (state.account || grace === 0 || now - client.acceptedAt < grace) return;
