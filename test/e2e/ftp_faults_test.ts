@@ -4,8 +4,25 @@ import { eventually, must, run } from "./process.ts";
 import { type Dialog, dialog, passivePort } from "./raw_ftp.ts";
 
 let world: FtpWorld;
-/** A range that three listeners fill; the system may use them for others, so the tests look first. */
-const range = { start: 28_301, end: 28_303 };
+/** Three ports in a row that nobody has. */
+const freeRange = (): { readonly start: number; readonly end: number } => {
+  for (let tries = 0; tries < 100; tries++) {
+    const held = [Deno.listen({ hostname: "127.0.0.1", port: 0 })];
+    const start = held[0]?.addr.port ?? 0;
+    try {
+      for (const port of [start + 1, start + 2]) {
+        held.push(Deno.listen({ hostname: "127.0.0.1", port }));
+      }
+      return { start, end: start + 2 };
+    } catch {
+      // One of them is taken.
+    } finally {
+      for (const listener of held) listener.close();
+    }
+  }
+  throw new Error("no three ports in a row are free");
+};
+const range = freeRange();
 
 Deno.test.beforeAll(async () => {
   world = await ftpWorld({
