@@ -1,26 +1,22 @@
-import { isAbsolute, join } from "node:path";
-import type { SecureContext } from "node:tls";
 import { Cause, Context, Effect, Exit, Option, Scope } from "effect";
-import { loadCertificate } from "../../actors/certificate.ts";
 import { type Client, listen } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
 import { makeWheel, openSession, type Session, type Wheel } from "../../actors/session.ts";
-import { Config, type FtpBinding, type Settings } from "../../src/config/config.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { Config } from "../../src/config/config.ts";
+import type { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
 import { makeBridge } from "./bridge.ts";
-import { makeProver, type Prover, readAuthorities } from "./client_certificate.ts";
 import { bannerOf } from "./commands_connection.ts";
 import { Control } from "./control.ts";
 import { DataConnections } from "./data.ts";
 import { Interpreter } from "./interpreter.ts";
 import { allFacts } from "./listing.ts";
 import { type Reply, reply } from "./reply.ts";
-import { makeContext, type ServerTls } from "./secure.ts";
 import type { State } from "./state.ts";
+import { type BindingTls, prepareTls } from "./tls_setup.ts";
 
 type Services = Config | Identity | VfsFactory | Journal | Registry;
 /** Only these: a whole context would bring the server's own scope into every connection. */
@@ -41,84 +37,25 @@ export const serveFtp: Effect.Effect<
 > = Effect.gen(function* () {
   const { ftpd, data_dir: dataDir } = yield* Config;
   if (ftpd.bindings.length === 0) return { addresses: [] };
-  const pair = yield* loadCertificate({
-    dataDir,
-    certificate: ftpd.certificate_file,
-    key: ftpd.certificate_key_file,
-    where: "ftpd",
-  });
-  const pems = yield* readAuthorityFiles(dataDir, ftpd);
-  // Sessions resume over all contexts: see docs/decisions/0015.
-  const context = makeContext(pair, ftpd.min_tls_version, []);
-  const asking = makeContext(pair, ftpd.min_tls_version, pems);
-  const prove = makeProver(readAuthorities(pems));
   const services = yield* theServices;
   const wheel = yield* makeWheel;
-  const addresses = yield* Effect.forEach(ftpd.bindings, (binding) =>
+  const prepared = yield* prepareTls(dataDir, ftpd);
+  const addresses = yield* Effect.forEach(prepared, ({ binding, ...secrets }) =>
     listen({
       protocol: "FTP",
       address: binding.address,
       port: binding.port,
       where: "ftpd.bindings",
       serve: (client) =>
-        Effect.provide(
-          serveClient({
-            client,
-            binding,
-            tls: binding.client_auth_type === 0
-              ? { context, ask: false }
-              : { context: asking, ask: true },
-            context,
-            prove,
-            wheel,
-          }),
-          services,
-        ),
+        Effect.provide(serveClient({ client, binding, ...secrets, wheel }), services),
       // With implicit TLS there is no text that could be read.
       farewell: () => binding.tls_mode === 2 ? "" : "421 Not allowed at this time\r\n",
     }));
   return { addresses };
 });
 
-/** The authorities' files, each proven to hold certificates. */
-const readAuthorityFiles = (dataDir: string, { bindings, ca_certificates }: Settings["ftpd"]) =>
-  Effect.gen(function* () {
-    const pems: string[] = [];
-    for (const [i, file] of ca_certificates.entries()) {
-      pems.push(
-        yield* Effect.tryPromise({
-          try: async () => {
-            const pem = await Deno.readTextFile(isAbsolute(file) ? file : join(dataDir, file));
-            readAuthorities([pem]);
-            return pem;
-          },
-          catch: (error) =>
-            wrongSetting(
-              `ftpd.ca_certificates.${i}`,
-              `${file} cannot be used (${error instanceof Error ? error.message : error})`,
-            ),
-        }),
-      );
-    }
-    if (pems.length === 0 && bindings.some((binding) => binding.client_auth_type !== 0)) {
-      return yield* wrongSetting(
-        "ftpd.ca_certificates",
-        "client_auth_type needs the certificates of those who sign",
-      );
-    }
-    return pems;
-  });
-const wrongSetting = (where: string, what: string) =>
-  new ConfigError({ problems: [{ where, what }] });
-
-interface Guest {
+interface Guest extends BindingTls {
   readonly client: Client;
-  readonly binding: FtpBinding;
-  /** For the control connection. */
-  readonly tls: ServerTls;
-  readonly prove: Prover;
-  /** For data connections. */
-  readonly context: SecureContext;
   readonly wheel: Wheel;
 }
 

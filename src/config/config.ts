@@ -101,6 +101,9 @@ export const FtpBinding = section({
   port: Port,
   tls_mode: withDefault(S.Literal(0, 1, 2), 1),
   client_auth_type: withDefault(S.Literal(0, 1, 2), 0),
+  /** Instead of those of all bindings (FTP-05). */
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
 });
 export type FtpBinding = typeof FtpBinding.Type;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type FtpWorld, ftpWorld, password } from "./ftp_world.ts";
+import { type FtpWorld, ftpWorld, makeCertificates, password } from "./ftp_world.ts";
 import { must, run } from "./process.ts";
 import { passivePort } from "./raw_ftp.ts";
 
@@ -168,4 +168,29 @@ Deno.test("ftp: rights are those of the very folder, in its very case", async ()
   for (const name of ["A", "a", "AB"]) await Deno.mkdir(`${home}/${name}`);
   assert.match(await store("A/f"), /^226/);
   for (const path of ["a/f", "AB/f", "f", "A/../f"]) assert.match(await store(path), /^550/, path);
+});
+
+Deno.test("ftp: a binding has its own certificate where it names one", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "sluice-certificates-" });
+  await makeCertificates(dir);
+  const binding = (name?: string) => ({
+    ...{ address: "127.0.0.1", port: 0, tls_mode: 1 },
+    ...(name
+      ? { certificate_file: `${dir}/${name}.pem`, certificate_key_file: `${dir}/${name}.key` }
+      : {}),
+  });
+  await using own = await ftpWorld({
+    ftpd: { bindings: [binding(), binding("bert"), binding("ca")] },
+  });
+  const names = [];
+  for (const port of own.ports) {
+    const { code, stderr } = await run("curl", [
+      ...["-sSv", "-k", "--ssl-reqd", "--max-time", "20", "-u", `anna:${password}`],
+      `ftp://127.0.0.1:${port}/`,
+    ]);
+    assert.equal(code, 0, stderr);
+    names.push(/subject: CN=(\w+)/.exec(stderr)?.[1]);
+  }
+  assert.deepEqual(names, ["sluice", "bert", "ca"]);
+  await Deno.remove(dir, { recursive: true });
 });

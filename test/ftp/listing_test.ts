@@ -20,8 +20,8 @@ Deno.test("facts() tells the chosen ones in the order of FEAT", () => {
 Deno.test("longLine() shows the time of young files and the year of others", () => {
   const soon = longLine(file, mtime + 3600_000);
   assert.match(soon, /^-rw-r----- +1 ftp +ftp +12 Feb 29 23:59 a b$/);
-  assert.match(longLine(file, mtime + 300 * 24 * 3600_000), / Feb 29  2024 a b$/);
-  assert.match(longLine(file, mtime - 1), / Feb 29  2024 a b$/);
+  assert.match(longLine(file, mtime + 300 * 24 * 3600_000), / Feb 29 {2}2024 a b$/);
+  assert.match(longLine(file, mtime - 1), / Feb 29 {2}2024 a b$/);
   assert.match(longLine(directory, mtime), /^drwxr-xr-x /);
 });
 
