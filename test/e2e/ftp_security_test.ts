@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type FtpWorld, ftpWorld, makeCertificates, password } from "./ftp_world.ts";
 import { must, run } from "./process.ts";
+import { sluiceMust } from "./server.ts";
 import { passivePort } from "./raw_ftp.ts";
 
 let world: FtpWorld;
@@ -11,6 +12,7 @@ Deno.test.beforeAll(async () => {
     ftpd: { min_tls_version: 13 },
     users: [
       { username: "strict", password, filters: { ftp_security: 1 } },
+      { username: "coded", password },
       { username: "sshonly", password, filters: { denied_protocols: ["FTP"] } },
       { username: "keyonly", password, filters: { denied_login_methods: ["password"] } },
       { username: "reader", password, permissions: { "/": ["list", "download"], "/A": ["*"] } },
@@ -193,4 +195,33 @@ Deno.test("ftp: a binding has its own certificate where it names one", async () 
   }
   assert.deepEqual(names, ["sluice", "bert", "ca"]);
   await Deno.remove(dir, { recursive: true });
+});
+
+/** RFC 6238 with the secret in base32: a program that nobody here wrote computes it. */
+const codeOf = (secret: string) =>
+  must("python3", [
+    "-c",
+    `
+import base64, hmac, struct, time
+key = base64.b32decode("${secret}" + "=" * (-len("${secret}") % 8))
+mac = hmac.new(key, struct.pack(">Q", int(time.time()) // 30), "sha1").digest()
+at = mac[-1] & 15
+print("%06d" % ((struct.unpack(">I", mac[at:at + 4])[0] & 0x7fffffff) % 1000000), end="")
+`,
+  ]);
+
+Deno.test("ftp: a one-time code follows the password of those who have one", async () => {
+  const { dataDir } = world.server;
+  const args = ["user", "totp", "coded", "enable", "--protocols", "FTP", "--json"];
+  const { secret } = JSON.parse(await sluiceMust(dataDir, args));
+  const login = async (extra: string) =>
+    (await run("curl", [
+      ...["-sS", "--max-time", "20", "-u", `coded:${password}${extra}`],
+      `ftp://127.0.0.1:${world.ports[0]}/`,
+    ])).code;
+  assert.equal(await login(""), 67);
+  assert.equal(await login("000000"), 67);
+  const code = await codeOf(secret);
+  assert.equal(await login(code), 0);
+  assert.equal(await login(code), 67, "the same code again");
 });
