@@ -33,12 +33,14 @@ export const webCertificate = (settings: Settings, section: "httpd" | "webdavd")
 export const prepareCertificates = (settings: Settings) =>
   Effect.gen(function* () {
     const { ftpd, data_dir: dataDir } = settings;
-    if (ftpd.bindings.length > 0) {
+    for (const [i, binding] of ftpd.bindings.entries()) {
+      const own = binding.certificate_file !== "" || binding.certificate_key_file !== "";
+      const { certificate_file, certificate_key_file } = own ? binding : ftpd;
       yield* loadCertificate({
         dataDir,
-        certificate: ftpd.certificate_file,
-        key: ftpd.certificate_key_file,
-        where: "ftpd",
+        certificate: certificate_file,
+        key: certificate_key_file,
+        where: own ? `ftpd.bindings.${i}` : "ftpd",
       });
     }
     for (const section of ["httpd", "webdavd"] as const) {

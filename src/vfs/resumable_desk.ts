@@ -4,6 +4,7 @@ import { held } from "../held.ts";
 import type { Keeping } from "../storage/kept.ts";
 import { lineage, parent, root, type VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
+import { attempt } from "./attempt.ts";
 import { mkdir } from "./change.ts";
 import { entryIfAny } from "./look.ts";
 import { plan } from "./open.ts";
@@ -35,13 +36,15 @@ export class ResumableDesk {
     const to = path ?? root;
     const checks = Effect.gen(this, function* () {
       const existing = path === undefined ? undefined : yield* this.#admit(path, options, parents);
-      const { filters: { max_upload_file_size: most }, quota_size } = access.user;
+      const { max_upload_file_size: most } = access.user.filters;
+      const payer = access.payer(access.at(to));
+      const { quota_size } = payer;
       if (most > 0 && length > most) {
         return yield* access.fail("TooLarge", "upload", to, `files may have at most ${most} bytes`);
       }
       const reserved = Math.max(0, length - (existing?.size ?? 0));
       yield* Effect.scoped(this.lease(to, existing?.size, parts.length > 0 ? 0 : length));
-      const usage = yield* access.services.quota.usage(access.user);
+      const usage = yield* access.services.quota.usage(payer);
       const room = quota_size > 0 ? quota_size - usage.bytes : undefined;
       const record: UploadRecord = {
         id: crypto.randomUUID().replaceAll("-", ""),
@@ -121,10 +124,7 @@ export class ResumableDesk {
     return Effect.gen(function* () {
       yield* access.check("create", path);
       const existing = yield* entryIfAny(access, path, overwrite);
-      const how = yield* Effect.try({
-        try: () => plan(access, path, existing, options),
-        catch: (error) => error as FsError,
-      });
+      const how = yield* attempt(() => plan(access, path, existing, options));
       return { existing, how, options };
     });
   }
@@ -133,7 +133,7 @@ export class ResumableDesk {
     const { access } = this;
     return Effect.gen(function* () {
       const lease = yield* held(
-        access.services.quota.reserve(access.user, path, replaces),
+        access.services.quota.reserve(access.payer(access.at(path)), path, replaces),
         (taken) => Effect.sync(() => taken.release()),
       );
       if (lease.grow(size)) return lease;
@@ -214,6 +214,8 @@ export class ResumableDesk {
     return Effect.gen(this, function* () {
       const { path, id } = record;
       const { access } = this;
+      const spent = access.limits?.refusal("upload", path);
+      if (spent) return yield* Effect.fail(spent);
       const keeping = yield* this.keeping(record);
       const target = record.kind === "partial" ? undefined : yield* this.#target(
         path,

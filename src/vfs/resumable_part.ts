@@ -3,6 +3,8 @@ import { FsError } from "../errors.ts";
 import type { Entry } from "../model/entry.ts";
 import type { Keeping } from "../storage/kept.ts";
 import type { WriteOptions, Writer } from "../storage/storage.ts";
+import { attempt } from "./attempt.ts";
+import type { Flow } from "./limits.ts";
 import { promised } from "./promised.ts";
 import type { Lease } from "./quota.ts";
 import { type Part, type Resumable, shown } from "./resumable.ts";
@@ -30,12 +32,14 @@ interface Parts {
 export class ResumablePart implements Part {
   readonly #begun: number;
   readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
+  readonly #flow: Flow | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(readonly parts: Parts) {
     const { desk: { access }, record, writer } = parts;
     this.#begun = writer.size;
+    this.#flow = access.limits?.flow("upload", record.path);
     this.#watch = access.observer?.begin(record.path, "upload");
   }
 
@@ -55,6 +59,10 @@ export class ResumablePart implements Part {
     const end = writer.size + chunk.length;
     if (end > record.length) throw this.#error("TooLarge", "more than the upload's length");
     if (!lease.grow(end)) throw this.#error("QuotaExceeded", "disk quota exceeded");
+    if (this.#flow) {
+      await this.#flow.pass(chunk.length);
+      if (this.#closed) throw this.#error("Aborted", "the upload goes on elsewhere");
+    }
     const step = writer.writeAt(writer.size, chunk);
     this.#running = step.catch(() => {});
     await step;
@@ -66,7 +74,8 @@ export class ResumablePart implements Part {
     return Effect.suspend(() => {
       if (!this.#closed) this.#watch?.end();
       this.#closed = true;
-      return Effect.promise(() => this.#running);
+      const over = Effect.promise(() => this.#running);
+      return this.#flow ? Effect.zipLeft(over, this.#flow.end) : over;
     });
   }
 
@@ -106,18 +115,16 @@ export class ResumablePart implements Part {
     return Effect.uninterruptible(Effect.gen(function* () {
       yield* desk.setFinishing(record, true);
       yield* Effect.gen(function* () {
-        const handle = yield* Effect.try({
-          try: () =>
-            new UploadHandle(desk.access, record.path, {
-              options: target.options,
-              mode: target.how.mode,
-              existing: target.existing,
-              lease,
-              writer,
-              ending: { later: Effect.void },
-            }),
-          catch: (error) => error as FsError,
-        });
+        const handle = yield* attempt(() =>
+          new UploadHandle(desk.access, record.path, {
+            options: target.options,
+            mode: target.how.mode,
+            existing: target.existing,
+            lease,
+            writer,
+            ending: { later: Effect.void },
+          })
+        );
         if (mtime !== undefined) yield* Effect.ignore(handle.setAttributes({ mtime }));
         yield* handle.close();
       }).pipe(
