@@ -1,4 +1,4 @@
-import { Effect } from "effect";
+import { Effect, Either } from "effect";
 import { filesLayer } from "../app.ts";
 import { Users } from "../catalog/catalog.ts";
 import type { Usage } from "../vfs/quota.ts";
@@ -7,6 +7,21 @@ import type { Env } from "./command.ts";
 import { tryServer } from "./control_client.ts";
 import { prepareDataDir } from "./data_dir.ts";
 import { notFound } from "./failure.ts";
+
+/**
+ * Recounts several users' files, each as {@linkcode scanUsage} does, and answers what
+ * kept it from counting whom.
+ */
+export const scanMany = (env: Env, names: ReadonlyArray<string>) =>
+  Effect.map(
+    Effect.forEach(names, (name) => Effect.either(scanUsage(env, name))),
+    (results) =>
+      results.flatMap((result, i) =>
+        Either.isRight(result) ? [] : [`quota-scan of ${names[i]}: ${wordsOf(result.left)}`]
+      ),
+  );
+
+const wordsOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause);
 
 /** Recounts a user's files: by the running server, whose counters are live, else directly. */
 export const scanUsage = (env: Env, name: string) =>

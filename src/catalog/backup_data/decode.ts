@@ -1,0 +1,99 @@
+import { Either, ParseResult, Schema as S } from "effect";
+import { printable } from "../../vpath.ts";
+import { fieldName } from "../../model/problems.ts";
+import { absent, isEmpty, isObject, knownVersions, type Scope, scopes as all } from "./shape.ts";
+
+/** An object of the file and where it is there: `users[3]`. */
+export interface Placed {
+  readonly place: string;
+  readonly json: unknown;
+}
+
+/** The lists of the file that are asked for, and what is wrong around them. */
+export const listsOf = (
+  json: unknown,
+  scopes: ReadonlyArray<Scope>,
+): {
+  readonly lists: Readonly<Record<Scope, ReadonlyArray<Placed>>>;
+  readonly problems: ReadonlyArray<string>;
+} => {
+  const lists = { folders: [], groups: [], users: [], admins: [], ip_lists: [] } as Record<
+    Scope,
+    ReadonlyArray<Placed>
+  >;
+  if (!isObject(json)) return { lists, problems: ["object: a BackupData object is needed"] };
+  const problems: string[] = [];
+  const known = new Set<string>([...all, "version"]);
+  for (const [member, value] of Object.entries(json)) {
+    if (known.has(member) || isEmpty(value)) continue;
+    // Whoever names scopes has said that the rest is not meant.
+    const other = Object.hasOwn(absent, member);
+    if (other && scopes.length < all.length) continue;
+    problems.push(
+      other
+        ? `${member}: this version keeps none; name what to load with --scopes to leave them out`
+        : `${fieldName([member])}: unknown field`,
+    );
+  }
+  if (!isEmpty(json["version"]) && !knownVersions.includes(json["version"])) {
+    const version = printable(JSON.stringify(json["version"]));
+    problems.push(`version: ${version} is not known; ${knownVersions.join(" and ")} are`);
+  }
+  for (const scope of scopes) {
+    const list = json[scope] ?? [];
+    if (!Array.isArray(list)) problems.push(`${scope}: must be a list`);
+    else lists[scope] = list.map((item, i) => ({ place: `${scope}[${i}]`, json: item }));
+  }
+  return { lists, problems };
+};
+
+/** Their values are not for messages. */
+const secret = /password|secret|payload|key|recovery/i;
+
+/**
+ * Reads one object. Unknown members are named, unless they hold nothing: then
+ * a version that does not know them loses nothing.
+ */
+export const decodeObject = <A, I>(
+  schema: S.Schema<A, I>,
+  { place, json }: Placed,
+): Either.Either<A, ReadonlyArray<string>> => {
+  const strict = S.decodeUnknownEither(schema, { errors: "all", onExcessProperty: "error" })(json);
+  if (Either.isRight(strict)) return Either.right(strict.right);
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(strict.left)
+    // What may be absent or null is expected to be, one line for each way.
+    .filter(({ message }) => !/^Expected (undefined|null)\b/.test(message))
+    .filter(({ _tag, path }) => _tag !== "Unexpected" || !isEmpty(at(json, path)));
+  if (issues.length === 0) {
+    return Either.mapLeft(
+      S.decodeUnknownEither(schema)(json),
+      () => [`${place}: cannot be read`],
+    );
+  }
+  return Either.left([
+    ...new Set(issues.map(({ _tag, path, message }) => {
+      const what = _tag === "Unexpected"
+        ? "unknown field"
+        : path.some((part) => secret.test(String(part)))
+        ? printable(message.replace(/, actual [\s\S]*$/, ""))
+        : printable(message);
+      return `${inPlace(place, path)}: ${what}`;
+    })),
+  ]);
+};
+
+/** `users[3]` and `["filters", "foo"]` become `users[3].filters.foo`. */
+const inPlace = (place: string, path: ReadonlyArray<PropertyKey>): string => {
+  if (path.length === 0) return place;
+  const field = fieldName(path);
+  return field.startsWith("[") ? `${place}${field}` : `${place}.${field}`;
+};
+
+const at = (json: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>(
+    (value, part) =>
+      typeof value === "object" && value !== null
+        ? (value as Record<PropertyKey, unknown>)[part]
+        : undefined,
+    json,
+  );
