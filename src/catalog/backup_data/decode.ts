@@ -50,36 +50,48 @@ export const listsOf = (
 /** Their values are not for messages. */
 const secret = /password|secret|payload|key|recovery/i;
 
+/** What was read of an object, where enough of it could be, and what is wrong with it. */
+export interface Read<A> {
+  readonly value: A | undefined;
+  readonly problems: ReadonlyArray<string>;
+}
+
 /**
  * Reads one object. Unknown members are named, unless they hold nothing: then
  * a version that does not know them loses nothing.
  */
-export const decodeObject = <A, I>(
-  schema: S.Schema<A, I>,
-  { place, json }: Placed,
-): Either.Either<A, ReadonlyArray<string>> => {
+export const decodeObject = <A, I>(schema: S.Schema<A, I>, { place, json }: Placed): Read<A> => {
   const strict = S.decodeUnknownEither(schema, { errors: "all", onExcessProperty: "error" })(json);
-  if (Either.isRight(strict)) return Either.right(strict.right);
+  if (Either.isRight(strict)) return { value: strict.right, problems: [] };
   const issues = ParseResult.ArrayFormatter.formatErrorSync(strict.left)
     // What may be absent or null is expected to be, one line for each way.
     .filter(({ message }) => !/^Expected (undefined|null)\b/.test(message))
     .filter(({ _tag, path }) => _tag !== "Unexpected" || !isEmpty(at(json, path)));
-  if (issues.length === 0) {
-    return Either.mapLeft(
-      S.decodeUnknownEither(schema)(json),
-      () => [`${place}: cannot be read`],
-    );
-  }
-  return Either.left([
-    ...new Set(issues.map(({ _tag, path, message }) => {
-      const what = _tag === "Unexpected"
-        ? "unknown field"
-        : path.some((part) => secret.test(String(part)))
-        ? printable(message.replace(/, actual [\s\S]*$/, ""))
-        : printable(message);
-      return `${inPlace(place, path)}: ${what}`;
-    })),
-  ]);
+  const known = S.decodeUnknownEither(schema)(json);
+  const value = Either.getOrUndefined(known);
+  if (issues.length === 0 && value === undefined) issues.push(unreadable);
+  const byPlace = Map.groupBy(issues, ({ path }) => inPlace(place, path));
+  return { value, problems: [...byPlace].map(([where, same]) => `${where}: ${wordsOf(same)}`) };
+};
+
+const unreadable: ParseResult.ArrayFormatterIssue = {
+  _tag: "Type",
+  path: [],
+  message: "cannot be read",
+};
+
+/** One sentence of all that is said about one place: each value that it may have is an issue. */
+const wordsOf = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): string => {
+  const [first] = issues;
+  if (first === undefined) return "";
+  if (first._tag === "Unexpected") return "unknown field";
+  const [, actual = ""] = /^.*?(, actual [\s\S]*)$/s.exec(first.message) ?? [];
+  const expected = issues.map(({ message }, i) => {
+    const text = message.replace(/, actual [\s\S]*$/, "");
+    return i === 0 ? text : text.replace(/^Expected /, "");
+  });
+  const hidden = first.path.some((part) => secret.test(String(part)));
+  return printable([...new Set(expected)].join(", ") + (hidden ? "" : actual));
 };
 
 /** `users[3]` and `["filters", "foo"]` become `users[3].filters.foo`. */

@@ -42,6 +42,8 @@ const document = <E>(
 ) =>
   Effect.gen(function* () {
     const counts: Partial<Record<Scope, number>> = {};
+    // The first read fixes the moment.
+    yield* attempt("dump", () => db.selectFrom("schema_version").select("version").execute());
     yield* take(`{"version":${dumpVersion}`);
     for (const scope of scopes) {
       let count = 0;

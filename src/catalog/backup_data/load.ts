@@ -46,15 +46,16 @@ export const loadData = Effect.fn("loadData")(function* (json: unknown, options:
   const lost = yield* whenFree(lostReferences(read, file));
   yield* refuse([...file.problems, ...lost]);
   const hashes = yield* hashesOf(read, file.prepared, dryRun, ground);
-  const good = (db: Db) =>
+  const good = (db: Db, earlier?: Plan) =>
     Effect.tap(
-      plan(db, file, { scopes, mode, hashes, ground }),
+      plan(db, file, { scopes, mode, hashes, ground }, earlier),
       ({ problems }) => refuse(problems),
     );
-  if (dryRun) return changesOf(yield* inSnapshot(read, good));
+  const planned = yield* inSnapshot(read, good);
+  if (dryRun) return changesOf(planned);
   const done = yield* transact(
     "load",
-    (trx) => Effect.tap(good(trx), (planned) => apply(trx, planned, by, now)),
+    (trx) => Effect.tap(good(trx, planned), (still) => apply(trx, still, by, now)),
   );
   yield* checkpoint;
   return changesOf(done);

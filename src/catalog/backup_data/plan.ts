@@ -6,18 +6,35 @@ import { changeEvent } from "../accounts.ts";
 import type { Executor } from "../catalog.ts";
 import { attempt, type Db } from "../database.ts";
 import { bump } from "../guard.ts";
-import { changedFields, docOf, type Ground, keyOf, type Part, type Row } from "./part.ts";
+import {
+  changedFields,
+  docOf,
+  type Ground,
+  keyOf,
+  type Part,
+  type Prepared,
+  type Row,
+} from "./part.ts";
 import { type File, lostReferences, parts } from "./prepare.ts";
-import type { Action, Change, Scope } from "./shape.ts";
+import type { Change, Scope } from "./shape.ts";
 
 /** Rows to look up, or to write, in one statement. */
 const pageSize = 500;
 /** Characters of them. */
 const pageText = 4 * 1024 * 1024;
 
-/** What a load does, row by row. */
+/** What a load does with one object. */
+interface Step extends Change {
+  /** The row as it is to be. */
+  readonly row: Row;
+  /** The row as it was when this was found out. */
+  readonly old: Row | undefined;
+  readonly problem?: string;
+}
+
+/** What a load does, object by object. */
 export interface Plan {
-  readonly steps: ReadonlyArray<Change & { readonly row: Row }>;
+  readonly steps: ReadonlyArray<Step>;
   readonly problems: ReadonlyArray<string>;
 }
 
@@ -30,41 +47,52 @@ export interface PlanOptions {
   readonly ground: Ground;
 }
 
-/** Compares a good file with what `db` holds at this moment. Changes nothing. */
+/**
+ * Compares a good file with what `db` holds at this moment. Changes nothing.
+ *
+ * Comparing is most of the work. Given an `earlier` plan of the same file only
+ * rows that have changed since are compared, so that a transaction is short.
+ */
 export const plan = (
   db: Db,
   file: Omit<File, "problems">,
   { scopes, mode, hashes, ground }: PlanOptions,
+  earlier?: Plan,
 ): Effect.Effect<Plan, CatalogError> =>
   Effect.gen(function* () {
-    const problems = [...yield* lostReferences(db, file)];
-    const steps: Array<Plan["steps"][number]> = [];
+    const steps: Step[] = [];
+    const stepOf = (part: Part<unknown>, given: Prepared, old: Row | undefined) =>
+      Effect.gen(function* () {
+        const { scope } = part;
+        const { name, place } = given;
+        if (old && mode === 1) return { scope, name, action: "skip", fields: [], row: old, old };
+        const row = part.merge(given, old, hashes.get(place) ?? "", ground);
+        if (!old) {
+          const lacking = part.lacking(row);
+          const problem = lacking === undefined ? {} : { problem: `${place}.${lacking}` };
+          return { scope, name, action: "add", fields: [], row, old, ...problem };
+        }
+        const fields = yield* differences(part, old, row);
+        return { scope, name, action: fields.length === 0 ? "same" : "update", fields, row, old };
+      }) as Effect.Effect<Step, CatalogError>;
     for (const scope of scopes) {
       const part = parts[scope];
       const list = file.prepared[scope];
       const stored = yield* storedRows(db, part, list.map(({ row }) => row));
       for (const given of list) {
-        const { name, place } = given;
         const old = stored.get(keyOf(part, given.row));
-        const step = (action: Action, row: Row, fields: ReadonlyArray<string> = []) =>
-          steps.push({ scope, name, action, fields, row });
-        if (old && mode === 1) {
-          step("skip", old);
-          continue;
-        }
-        const row = part.merge(given, old, hashes.get(place) ?? "", ground);
-        if (!old) {
-          const lacking = part.lacking(row);
-          if (lacking) problems.push(`${place}.${lacking}`);
-          step("add", row);
-          continue;
-        }
-        const fields = yield* differences(part, old, row);
-        step(fields.length === 0 ? "same" : "update", row, fields);
+        const known = earlier?.steps[steps.length];
+        steps.push(known && sameRow(known.old, old) ? known : yield* stepOf(part, given, old));
       }
     }
-    return { steps, problems };
+    const lost = yield* lostReferences(db, file);
+    return { steps, problems: [...lost, ...steps.flatMap(({ problem }) => problem ?? [])] };
   });
+
+const sameRow = (one: Row | undefined, other: Row | undefined): boolean =>
+  one === undefined || other === undefined
+    ? one === other
+    : Object.keys(one).every((column) => one[column] === other[column]);
 
 /** Reading a row against its schema costs much more than comparing it, and most are the same. */
 const differences = (

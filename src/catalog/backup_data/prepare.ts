@@ -1,4 +1,4 @@
-import { Effect, Either } from "effect";
+import { Effect } from "effect";
 import { canonicalName } from "../../model/names.ts";
 import { attempt, type Db } from "../database.ts";
 import { adminsPart, usersPart } from "./accounts.ts";
@@ -17,7 +17,7 @@ export const parts = {
   ip_lists: ipListsPart,
 } as unknown as Readonly<Record<Scope, Part<unknown>>>;
 
-/** What was found in a file, and everything that is wrong with it, each with its place. */
+/** What was found in a file, and everything that is wrong with it, each with its place. To be used if that is nothing. */
 export interface File {
   readonly prepared: Readonly<Record<Scope, ReadonlyArray<Prepared>>>;
   /** Groups and folders that the file names, also those that are not good. */
@@ -58,18 +58,15 @@ const prepareList = <A>(part: Part<A>, list: ReadonlyArray<Placed>, ground: Grou
     const decoded = decodeObject(part.schema, { place, json: withoutEmptyFactor(json) });
     const lost = part.unkept.filter((path) => !isEmpty(follow(json, path)))
       .map((path) => `${place}.${path}: this version keeps nothing of it`);
-    problems.push(...lost);
-    if (Either.isLeft(decoded)) {
-      problems.push(...decoded.left);
-      return [];
-    }
-    const { problems: wrong, ...good } = part.check(decoded.right, ground);
+    problems.push(...lost, ...decoded.problems);
+    if (decoded.value === undefined) return [];
+    const { problems: wrong, ...good } = part.check(decoded.value, ground);
     problems.push(...wrong.map((what) => `${place}.${what}`));
     const key = keyOf(part, good.row);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, place);
     else problems.push(`${place}.${part.keys.at(-1)}: is there twice, see ${first}`);
-    return wrong.length + lost.length > 0 ? [] : [{ place, ...good }];
+    return [{ place, ...good }];
   });
   return { prepared, problems };
 };
