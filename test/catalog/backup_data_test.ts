@@ -196,7 +196,12 @@ live(
             filters: { foo: 1, allowed_ip: ["400.1.1.1"] },
             groups: [{ name: "no", type: 3 }],
           }),
-          good("cora", { quota_size: -3, status: 7 }),
+          good("cora", {
+            quota_size: -3,
+            status: 7,
+            email: "no",
+            permissions: { "/": ["*", "fly"] },
+          }),
           good("dora", { groups: [{ name: "g", type: 2 }, { name: "none", type: 3 }], oops: "y" }),
           good(" fine "),
           good("eve", {
@@ -241,6 +246,8 @@ live(
           "users[1].filters.allowed_ip[0]",
           "users[1].filters.foo",
           "users[1].groups[0].name",
+          "users[2].email",
+          'users[2].permissions["/"][1]',
           "users[2].quota_size",
           "users[2].status",
           "users[3].groups[1].name",

@@ -222,6 +222,7 @@ Deno.test("a load of 5,000 users beside a server leaves no upload and no login b
     await sftpMust({ port: server.port, user: "ann", password }, `put ${small} f${uploads++}`);
   }
   assert.equal((await loading).counts.users.add, 5_000);
+  assert.ok(uploads > 1);
   await sftpMust({ port: server.port, user: "user4999", password }, "ls");
   await eventually(
     "every upload is in the journal",

@@ -54,6 +54,8 @@ const secret = /password|secret|payload|key|recovery/i;
 export interface Read<A> {
   readonly value: A | undefined;
   readonly problems: ReadonlyArray<string>;
+  /** Members that `value` was read without, because they are not good: not worth another problem. */
+  readonly left: ReadonlyArray<string>;
 }
 
 /**
@@ -62,16 +64,34 @@ export interface Read<A> {
  */
 export const decodeObject = <A, I>(schema: S.Schema<A, I>, { place, json }: Placed): Read<A> => {
   const strict = S.decodeUnknownEither(schema, { errors: "all", onExcessProperty: "error" })(json);
-  if (Either.isRight(strict)) return { value: strict.right, problems: [] };
+  if (Either.isRight(strict)) return { value: strict.right, problems: [], left: [] };
   const issues = ParseResult.ArrayFormatter.formatErrorSync(strict.left)
     // What may be absent or null is expected to be, one line for each way.
     .filter(({ message }) => !/^Expected (undefined|null)\b/.test(message))
     .filter(({ _tag, path }) => _tag !== "Unexpected" || !isEmpty(at(json, path)));
-  const known = S.decodeUnknownEither(schema)(json);
-  const value = Either.getOrUndefined(known);
+  const bad = issues.filter(({ _tag }) => _tag !== "Unexpected").map(({ path }) => memberOf(path));
+  const good = bad.reduce(without, json);
+  const value = Either.getOrUndefined(S.decodeUnknownEither(schema)(good));
   if (issues.length === 0 && value === undefined) issues.push(unreadable);
   const byPlace = Map.groupBy(issues, ({ path }) => inPlace(place, path));
-  return { value, problems: [...byPlace].map(([where, same]) => `${where}: ${wordsOf(same)}`) };
+  return {
+    value,
+    problems: [...byPlace].map(([where, same]) => `${where}: ${wordsOf(same)}`),
+    left: bad.map(fieldName),
+  };
+};
+
+/** The member that a place is in: a list is taken as a whole. */
+const memberOf = (path: ReadonlyArray<PropertyKey>): ReadonlyArray<PropertyKey> => {
+  const list = path.findIndex((part) => typeof part === "number");
+  return list < 0 ? path : path.slice(0, list);
+};
+
+/** The object without one member, so that the rest of it can be looked at. */
+const without = (json: unknown, [name, ...rest]: ReadonlyArray<PropertyKey>): unknown => {
+  if (!isObject(json) || typeof name !== "string" || !Object.hasOwn(json, name)) return json;
+  const { [name]: member, ...others } = json;
+  return rest.length === 0 ? others : { ...others, [name]: without(member, rest) };
 };
 
 const unreadable: ParseResult.ArrayFormatterIssue = {

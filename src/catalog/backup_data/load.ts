@@ -68,7 +68,7 @@ export interface Loaded {
 }
 
 const changesOf = ({ steps }: Plan): Loaded => ({
-  changes: steps.map(({ row: _, ...change }) => change),
+  changes: steps.map(({ scope, name, action, fields }) => ({ scope, name, action, fields })),
   disabled: steps.filter(({ scope, action, fields, row }) =>
     scope === "users" && action === "update" && fields.includes("status") && row["status"] === 0
   ).map(({ name }) => name),

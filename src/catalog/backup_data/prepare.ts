@@ -61,7 +61,8 @@ const prepareList = <A>(part: Part<A>, list: ReadonlyArray<Placed>, ground: Grou
     problems.push(...lost, ...decoded.problems);
     if (decoded.value === undefined) return [];
     const { problems: wrong, ...good } = part.check(decoded.value, ground);
-    problems.push(...wrong.map((what) => `${place}.${what}`));
+    const more = wrong.filter((what) => !decoded.left.some((field) => what.startsWith(field)));
+    problems.push(...more.map((what) => `${place}.${what}`));
     const key = keyOf(part, good.row);
     const first = seen.get(key);
     if (first === undefined) seen.set(key, place);
