@@ -26,7 +26,7 @@ interface Flags {
   readonly scopes?: string;
 }
 
-/** Longer than any text that the runtime holds as one. */
+/** Bytes. Somewhat below the longest text that the runtime can hold. */
 const largest = 256 * 1024 * 1024;
 
 const digit = (flag: string, text: string) =>

@@ -76,7 +76,7 @@ export const decodeObject = <A, I>(schema: S.Schema<A, I>, { place, json }: Plac
   const byPlace = Map.groupBy(issues, ({ path }) => inPlace(place, path));
   return {
     value,
-    problems: [...byPlace].map(([where, same]) => `${where}: ${wordsOf(same)}`),
+    problems: [...byPlace].map(([where, same]) => `${where}: ${wordsOf(same, json)}`),
     left: bad.map(fieldName),
   };
 };
@@ -101,7 +101,10 @@ const unreadable: ParseResult.ArrayFormatterIssue = {
 };
 
 /** One sentence of all that is said about one place: each value that it may have is an issue. */
-const wordsOf = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): string => {
+const wordsOf = (
+  issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>,
+  json: unknown,
+): string => {
   const [first] = issues;
   if (first === undefined) return "";
   if (first._tag === "Unexpected") return "unknown field";
@@ -110,8 +113,11 @@ const wordsOf = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): string
     const text = message.replace(/, actual [\s\S]*$/, "");
     return i === 0 ? text : text.replace(/^Expected /, "");
   });
-  const hidden = first.path.some((part) => secret.test(String(part)));
-  return printable([...new Set(expected)].join(", ") + (hidden ? "" : actual));
+  // An object in the wrong place may hold a secret somewhere.
+  const hidden = typeof at(json, first.path) === "object" ||
+    first.path.some((part) => secret.test(String(part)));
+  const words = [...new Set(expected)].join(", ").replaceAll("Struct (Encoded side)", "an object");
+  return printable(words + (hidden ? "" : actual));
 };
 
 /** `users[3]` and `["filters", "foo"]` become `users[3].filters.foo`. */

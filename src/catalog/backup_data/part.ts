@@ -41,6 +41,7 @@ export interface Need {
 
 /** One kind of object: how it is read, checked, stored and compared. */
 export interface Part<A> {
+  /** The table is called so too. */
   readonly scope: Scope;
   readonly type: ObjectType;
   // deno-lint-ignore no-explicit-any

@@ -17,7 +17,7 @@ export const parts = {
   ip_lists: ipListsPart,
 } as unknown as Readonly<Record<Scope, Part<unknown>>>;
 
-/** What was found in a file, and everything that is wrong with it, each with its place. To be used if that is nothing. */
+/** What was found in a file, and everything that is wrong with it: only if that is nothing the rest is good. */
 export interface File {
   readonly prepared: Readonly<Record<Scope, ReadonlyArray<Prepared>>>;
   /** Groups and folders that the file names, also those that are not good. */
@@ -28,7 +28,7 @@ export interface File {
 /** Reads and checks a whole file, without the database. */
 export const prepare = (json: unknown, scopes: ReadonlyArray<Scope>, ground: Ground): File => {
   const { lists, problems } = listsOf(json, scopes);
-  const all = [...problems];
+  const all = [problems];
   const prepared = { folders: [], groups: [], users: [], admins: [], ip_lists: [] } as Record<
     Scope,
     ReadonlyArray<Prepared>
@@ -36,7 +36,7 @@ export const prepare = (json: unknown, scopes: ReadonlyArray<Scope>, ground: Gro
   for (const scope of scopes) {
     const found = prepareList(parts[scope], lists[scope], ground);
     prepared[scope] = found.prepared;
-    all.push(...found.problems);
+    all.push(found.problems);
   }
   const rules = ground.config.data_provider.naming_rules;
   const namesIn = (list: ReadonlyArray<Placed>) =>
@@ -48,7 +48,7 @@ export const prepare = (json: unknown, scopes: ReadonlyArray<Scope>, ground: Gro
       ),
     );
   const named = { groups: namesIn(lists.groups), folders: namesIn(lists.folders) };
-  return { prepared, named, problems: all };
+  return { prepared, named, problems: all.flat() };
 };
 
 const prepareList = <A>(part: Part<A>, list: ReadonlyArray<Placed>, ground: Ground) => {
