@@ -141,6 +141,32 @@ Deno.test("DB-11: mode 2 ends the sessions of updated users, and a disabled one 
   for (const [name, client] of done) assert.equal((await client).code === 0, name === "cat", name);
 });
 
+Deno.test("a list that is loaded beside a server is in force at once", async () => {
+  await using space = await scratch();
+  await using server = await Server.start({
+    args,
+    env: { SLUICE_COMMON__ALLOWLIST_STATUS: "1" },
+    before: async (dataDir) => {
+      await addUsers(dataDir, [{ username: "ann", password }]);
+      await sluiceMust(dataDir, ["iplist", "add", "allow", "192.0.2.1"]);
+    },
+  });
+  const ann = { port: server.port, user: "ann", password };
+  assert.notEqual((await sftp(ann, "ls")).code, 0);
+  const file = `${space.dir}/lists.json`;
+  const entry = { ipornet: "127.0.0.0/8", type: 1, protocols: 1 };
+  await Deno.writeTextFile(file, JSON.stringify({ ip_lists: [entry] }));
+  await load(server.dataDir, file);
+  await sftpMust(ann, "ls");
+  // For SSH only.
+  const dav = async () =>
+    (await curl("ann", "-X", "PROPFIND", "-H", "Depth: 0", `${server.http}/dav/`)).code;
+  assert.notEqual(await dav(), 0);
+  await Deno.writeTextFile(file, JSON.stringify({ ip_lists: [{ ...entry, protocols: 0 }] }));
+  await load(server.dataDir, file);
+  assert.equal(await dav(), 0);
+});
+
 Deno.test("DIS-20: a load that is killed leaves the old catalog or the new one, whole", async () => {
   await using space = await scratch();
   const dataDir = `${space.dir}/data`;
