@@ -76,7 +76,8 @@ export class GuardStore extends Context.Tag("sluice/GuardStore")<GuardStore, {
   readonly prune: (since: number) => Effect.Effect<void, CatalogError>;
 }>() {}
 
-const bump = (trx: Db) =>
+/** Tells every node that what it has read of lists and bans is old. */
+export const bump = (trx: Db) =>
   attempt(
     "guard change",
     () =>

@@ -52,7 +52,7 @@ const existing = (name: string) =>
   });
 
 /** Ends the sessions of a user who was removed or disabled; without a server there are none. */
-const endSessions = (env: Env, name: string) =>
+export const endSessions = (env: Env, name: string) =>
   Effect.ignore(
     tryServer(
       env.settings.data_dir,
