@@ -27,7 +27,7 @@ export interface Controls {
  */
 export const controlApp = (
   controls: Controls,
-): Effect.Effect<Hono, never, Registry | Users | Scope.Scope> =>
+): Effect.Effect<Hono, never, Guard | Registry | Users | Scope.Scope> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const users = yield* Users;

@@ -6,6 +6,8 @@ import { makeWheel } from "../actors/session.ts";
 import { supervise } from "../actors/supervisor.ts";
 import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
+import { Guard } from "../src/guard/guard.ts";
+import { guardedAs } from "../src/guard/watchman.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
 
@@ -32,10 +34,11 @@ const REBIND_EVERY = "250 millis";
  */
 export const listenForUsers = (
   options: UsersListener,
-): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry | Guard> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const sharing = yield* PortSharing;
+    const guard = yield* Guard;
     const wheel = yield* makeWheel;
     const fork = yield* FiberSet.makeRuntime<never>();
     const bound = yield* Deferred.make<number, ConfigError>();
@@ -50,7 +53,14 @@ export const listenForUsers = (
         const site = options.sites.find(({ prefix }) => isBelow(prefix, target));
         if (!site) return respond(new Response("not found\n", { status: 404 }));
         const ip = plainAddress(info.remoteAddr.hostname);
-        const seat = yield* admitPatiently(registry.admit({ ip, protocol: site.protocol }));
+        const seat = yield* Effect.tapError(
+          admitPatiently(registry.admit({ ip, protocol: site.protocol })),
+          // BEHAVIOUR CONN-04: whoever asks for more places than an address has.
+          ({ refusal }) =>
+            refusal === "per_host"
+              ? guard.report({ ip, protocol: guardedAs(site.protocol) }, "limit_exceeded")
+              : Effect.void,
+        );
         const interrupted = yield* Deferred.make<void>();
         const exchange: Exchange = {
           request,
@@ -77,7 +87,7 @@ export const listenForUsers = (
         Effect.scoped,
         Effect.catchTag(
           "Refused",
-          ({ refusal }) => Effect.sync(() => respond(refusalResponse(refusal))),
+          (refused) => Effect.sync(() => respond(refusalResponse(refused))),
         ),
         Effect.onExit((exit) => {
           respond(

@@ -154,9 +154,10 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
       if ("wait" in verdict && verdict.wait === 0) return Effect.succeed(undefined);
       if ("refused" in verdict || waiting >= MAY_WAIT) {
         const scores = "refused" in verdict && verdict.scores;
+        const retryIn = "refused" in verdict ? verdict.retryIn : verdict.wait;
         return Effect.as(
           scores ? report(visitor, "limit_exceeded") : Effect.void,
-          "rate_limited" as const,
+          { refusal: "rate_limited", retryIn } as const,
         );
       }
       waiting += 1;
@@ -173,10 +174,10 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
           if (barred(visitor, now)) {
             const until = inForce(visitor.ip, now);
             if (until !== undefined) grow(visitor.ip, until, now);
-            return "banned";
+            return { refusal: "banned" } as const;
           }
           if (common.allowlist_status === 1 && known.mode(ipListTypes.allow, visitor) !== 1) {
-            return "not_listed";
+            return { refusal: "not_listed" } as const;
           }
           return yield* throttle(visitor, now);
         }),
