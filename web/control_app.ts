@@ -15,6 +15,8 @@ export interface Controls {
   readonly started: number;
   readonly listeners: () => Readonly<Record<string, ReadonlyArray<string>>>;
   readonly scan: (user: User) => Effect.Effect<Usage, CatalogError | FsError>;
+  /** Lets the user begin anew with the bytes that may be moved. */
+  readonly resetTransfer: (username: string) => Effect.Effect<void, CatalogError>;
   /** Starts the orderly end of the server; answers at once. */
   readonly stop: (graceSeconds: number) => Effect.Effect<void>;
 }
@@ -83,6 +85,17 @@ export const controlApp = (
           const user = yield* users.effective(name);
           if (!user) return yield* Effect.fail(noSuch(`no user ${name}`));
           return yield* controls.scan(user);
+        }),
+      ));
+    app.delete("/v1/users/:name/transfer-usage", (c) =>
+      answer(
+        c,
+        Effect.gen(function* () {
+          const name = c.req.param("name");
+          const user = yield* users.find(name);
+          if (!user) return yield* Effect.fail(noSuch(`no user ${name}`));
+          yield* controls.resetTransfer(user.username);
+          return { username: user.username };
         }),
       ));
     app.post("/v1/guard/refresh", (c) => answer(c, Effect.as(guard.refresh, { refreshed: true })));

@@ -8,6 +8,7 @@ import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
+import { Identity } from "../src/identity/identity.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
 
@@ -34,11 +35,12 @@ const REBIND_EVERY = "250 millis";
  */
 export const listenForUsers = (
   options: UsersListener,
-): Effect.Effect<string, ConfigError, Scope.Scope | Registry | Guard> =>
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry | Guard | Identity> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const sharing = yield* PortSharing;
     const guard = yield* Guard;
+    const identity = yield* Identity;
     const wheel = yield* makeWheel;
     const fork = yield* FiberSet.makeRuntime<never>();
     const bound = yield* Deferred.make<number, ConfigError>();
@@ -76,6 +78,8 @@ export const listenForUsers = (
             port: info.remoteAddr.port,
             idleMinutes: options.idleMinutes,
             hangUp: Deferred.succeed(interrupted, undefined),
+            mayStay: identity.stillAllowed,
+            fork,
           }),
         };
         const served = Effect.gen(function* () {
@@ -131,8 +135,11 @@ export const listenForUsers = (
       supervise(
         "HTTP listener",
         { restart: "transient", max: 1_000_000, within: "5 seconds" },
-        Effect.catchTag(life, "ConfigError", (error) =>
-          first ? Deferred.fail(bound, error) : Effect.fail(error)),
+        Effect.catchTag(
+          life,
+          "ConfigError",
+          (error) => first ? Deferred.fail(bound, error) : Effect.fail(error),
+        ),
       ),
     );
     return show(options.address, yield* Deferred.await(bound));

@@ -8,7 +8,7 @@ import type { GuardShape } from "../guard/guard.ts";
 import type { User } from "../model/user.ts";
 import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
-import { loginRefusal, usesTotp } from "./gate.ts";
+import { loginRefusal, takesAnyPassword, usesTotp } from "./gate.ts";
 import type { Login, LoginOutcome, LoginProtocol, PresentedKey, SshMethod } from "./identity.ts";
 import { loginEvents } from "./login_events.ts";
 import { needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
@@ -232,8 +232,13 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             const user = yield* lookup(name);
             const coded = peer.protocol !== "SSH" && user && usesTotp(user, peer.protocol);
             const secret = coded ? plain.slice(0, -codeDigits) : plain;
+            if (user && takesAnyPassword(user, peer.protocol)) {
+              return { _tag: "Proven", user, method };
+            }
             const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
-            if (ok !== true || !user) return wrong(reason);
+            if (ok !== true || !user) {
+              return wrong(reason);
+            }
             if (coded) {
               const refusal = yield* secondFactor.refusal(user, plain.slice(-codeDigits));
               if (refusal !== undefined) return wrong(refusal);

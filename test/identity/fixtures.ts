@@ -91,6 +91,7 @@ export class World {
           this.step("touchLastLogin", Effect.sync(() => void this.touched.push(name))),
         touchFirst: () => unused,
         addTransfer: () => unused,
+        setTransfer: () => unused,
         useTotpStep: (name, step) =>
           this.step(
             "useTotpStep",
