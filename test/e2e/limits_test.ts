@@ -253,8 +253,9 @@ Deno.test("AUTH-22, CONN-07: outside the allowed hours nobody logs in, and sessi
   assert.notEqual((await overSsh).code, 0);
 });
 
-Deno.test("DT-01, DT-02, DT-05: what may be moved is refused beyond, and reset at once for all workers", async () => {
+Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and reset at once for all workers", async () => {
   await Deno.writeFile(`${w.dir}/mega`, noise(MB, 4));
+  await Deno.writeFile(`${w.dir}/three`, noise(3 * MB, 5));
   const status = {
     dav: { put: /status 507/, get: /status 403/ },
     ftp: { put: /^< 552 /m, get: /^< 550 /m },
@@ -283,6 +284,16 @@ Deno.test("DT-01, DT-02, DT-05: what may be moved is refused beyond, and reset a
       const user = await w.server.user(way);
       return user["used_upload_data_transfer"] === MB && user["used_download_data_transfer"] === MB;
     });
+    // DT-03: what is over the limit ends the transfer in its middle.
+    await sluiceMust(w.server.dataDir, ["user", "reset-transfer", way]);
+    await noiseFile(`${w.home(way)}/large`, 3 * MB);
+    const cut = await w.get(way, who, "large", `${w.dir}/cut-${way}`);
+    assert.equal(cut.ok, false, way);
+    assert.ok((await Deno.stat(`${w.dir}/cut-${way}`)).size <= MB, way);
+    const put = await w.put(way, who, `${w.dir}/three`, "a");
+    assert.equal(put.ok, false, way);
+    says(put, status[way].put, way);
+    assert.deepEqual(await Deno.readFile(`${w.home(way)}/a`), noise(MB, 4), "the old file");
   }
   assert.equal((await w.server.sluice("user", "reset-transfer", "stranger")).code, 3);
 });

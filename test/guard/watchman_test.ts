@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Context, Effect, Layer, Stream } from "effect";
+import { Context, Effect, Layer, Logger, LogLevel, Stream } from "effect";
 import { intentLog } from "../../adapters/intents/layer.ts";
 import { libsqlLayer } from "../../adapters/libsql/layer.ts";
 import { GuardStore } from "../../src/catalog/guard.ts";
@@ -8,7 +8,11 @@ import { Journal } from "../../src/events/journal.ts";
 import { Guard } from "../../src/guard/guard.ts";
 import { watchman } from "../../src/guard/watchman.ts";
 import { quickPasswords, settings } from "../catalog/world.ts";
-import { live, tempDir } from "../harness.ts";
+import { live as aloud, tempDir } from "../harness.ts";
+
+/** Bans are what these tests are about: nobody has to be warned. */
+const live: typeof aloud = (name, body) =>
+  aloud(name, () => Logger.withMinimumLogLevel(body(), LogLevel.None));
 
 /** The real guard over a real catalog, with `defender` on top of the defaults. */
 const guardWith = (defender: Partial<Settings["common"]["defender"]>) =>
