@@ -232,13 +232,10 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             const user = yield* lookup(name);
             const coded = peer.protocol !== "SSH" && user && usesTotp(user, peer.protocol);
             const secret = coded ? plain.slice(0, -codeDigits) : plain;
-            if (user && takesAnyPassword(user, peer.protocol)) {
-              return { _tag: "Proven", user, method };
-            }
-            const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
-            if (ok !== true || !user) {
-              return wrong(reason);
-            }
+            const { ok, stale, reason } = user && takesAnyPassword(user, peer.protocol)
+              ? { ok: true, stale: false, reason: "" }
+              : yield* checkPassword(passwords, user, secret);
+            if (ok !== true || !user) return wrong(reason);
             if (coded) {
               const refusal = yield* secondFactor.refusal(user, plain.slice(-codeDigits));
               if (refusal !== undefined) return wrong(refusal);

@@ -147,3 +147,29 @@ Deno.test("a session that is open when its address is banned may go on, but nobo
   assert.match(await before.ask(`PASS ${password}`), /^530/);
   assert.match(await inside.ask("PWD"), /^257/);
 });
+
+Deno.test("IPL-01, DEF-07: lists hold for the protocols that they name", async () => {
+  await using w = await mixedWorld([{ username: "ann" }], {
+    env: { ...on, SLUICE_COMMON__ALLOWLIST_STATUS: "1" },
+    args: ["--workers", "2"],
+    before: async (dataDir) => {
+      const add = (...args: string[]) => sluiceMust(dataDir, ["iplist", "add", ...args]);
+      await add("allow", "127.0.0.7", "--protocols", "ftp");
+      await add("allow", "127.0.0.8/31");
+      await add("defender", "127.0.0.8", "--mode", "deny", "--protocols", "dav,ssh");
+    },
+  });
+  const open: Readonly<Record<string, ReadonlyArray<Way>>> = {
+    "127.0.0.7": ["ftp"],
+    "127.0.0.8": ["ftp"],
+    "127.0.0.9": doors,
+    "127.0.0.10": [],
+  };
+  for (const [from, letIn] of Object.entries(open)) {
+    for (const way of doors) {
+      const what = await w.look(way, { user: "ann", from });
+      assert.equal(what.ok, letIn.includes(way), `${way} from ${from}: ${what.text}`);
+      if (!what.ok) says(what, shut[way], `${way} from ${from}`);
+    }
+  }
+});

@@ -81,8 +81,8 @@ for (const workers of [1, 4]) {
 const full: Readonly<Record<Way, RegExp>> = {
   sftp: /Failure|failed/i,
   scp: /quota exceeded/,
-  ftp: /^< 552 /m,
-  ftps: /^< 552 /m,
+  ftp: /^<--- 552 /m,
+  ftps: /^<--- 552 /m,
   dav: /status 507/,
 };
 
@@ -95,10 +95,10 @@ Deno.test("QUOTA-04, DIS-15: a quota exceeded in mid-upload has its status on ea
     const who = { user: way };
     const first = await w.put(way, who, `${w.dir}/old`, "f");
     assert.ok(first.ok, `${way}: ${first.text}`);
-    const over = await w.put(way, who, `${w.dir}/much`, "f");
+    const over = await w.putRefused(way, who, `${w.dir}/much`, "f");
     assert.equal(over.ok, false, way);
     says(over, full[way], way);
-    const fresh = await w.put(way, who, `${w.dir}/much`, "g");
+    const fresh = await w.putRefused(way, who, `${w.dir}/much`, "g");
     assert.equal(fresh.ok, false, way);
     if (way === "dav") {
       const chunked = await run("curl", [
@@ -186,8 +186,8 @@ Deno.test.afterAll(async () => {
 const tooLarge: Readonly<Record<Way, RegExp>> = {
   sftp: /Failure|failed/i,
   scp: /files may have at most/,
-  ftp: /^< 552 /m,
-  ftps: /^< 552 /m,
+  ftp: /^<--- 552 /m,
+  ftps: /^<--- 552 /m,
   dav: /status 413/,
 };
 
@@ -197,7 +197,7 @@ Deno.test("the largest upload is refused with its status on each protocol", asyn
   for (const way of ways) {
     const fits = await w.put(way, { user: "small" }, `${w.dir}/one`, way);
     assert.ok(fits.ok, `${way}: ${fits.text}`);
-    const over = await w.put(way, { user: "small" }, `${w.dir}/two`, way);
+    const over = await w.putRefused(way, { user: "small" }, `${w.dir}/two`, way);
     assert.equal(over.ok, false, way);
     says(over, tooLarge[way], way);
     assert.equal((await Deno.stat(`${w.home("small")}/${way}`)).size, MB, `${way}: the old file`);
@@ -258,7 +258,7 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
   await Deno.writeFile(`${w.dir}/three`, noise(3 * MB, 5));
   const status = {
     dav: { put: /status 507/, get: /status 403/ },
-    ftp: { put: /^< 552 /m, get: /^< 550 /m },
+    ftp: { put: /^<--- 552 /m, get: /^< 550 /m },
   };
   for (const way of ["dav", "ftp"] as const) {
     const who = { user: way };
@@ -271,7 +271,7 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
     await spend("a");
     // Connections go to either worker.
     for (let i = 0; i < 4; i++) {
-      const put = await w.put(way, who, `${w.dir}/mega`, "b");
+      const put = await w.putRefused(way, who, `${w.dir}/mega`, "b");
       assert.equal(put.ok, false, way);
       says(put, status[way].put, way);
       const get = await w.get(way, who, "a", `${w.dir}/none`);
@@ -290,7 +290,7 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
     const cut = await w.get(way, who, "large", `${w.dir}/cut-${way}`);
     assert.equal(cut.ok, false, way);
     assert.ok((await Deno.stat(`${w.dir}/cut-${way}`)).size <= MB, way);
-    const put = await w.put(way, who, `${w.dir}/three`, "a");
+    const put = await w.putRefused(way, who, `${w.dir}/three`, "a");
     assert.equal(put.ok, false, way);
     says(put, status[way].put, way);
     assert.deepEqual(await Deno.readFile(`${w.home(way)}/a`), noise(MB, 4), "the old file");

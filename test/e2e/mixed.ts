@@ -31,6 +31,11 @@ export interface Mixed extends World {
   readonly ports: { readonly ftp: number; readonly ftps: number };
   readonly get: (way: Way, who: Actor, name: string, out: string) => Promise<Told>;
   readonly put: (way: Way, who: Actor, file: string, name: string) => Promise<Told>;
+  /**
+   * An upload that the server is to refuse in its middle. By FTP it is lftp's:
+   * curl leaves the reply unread when its data connection is closed under it.
+   */
+  readonly putRefused: Mixed["put"];
   /** Logs in and looks at the root. */
   readonly look: (way: Way, who: Actor) => Promise<Told>;
 }
@@ -68,7 +73,7 @@ const told = ({ code, stdout, stderr }: Ended): Told => ({
 });
 
 /** What one client does over each way, against a server. */
-export const clientsOf = (server: Server): Pick<Mixed, "ports" | "get" | "put" | "look"> => {
+export const clientsOf = (server: Server): Omit<Mixed, keyof World> => {
   const ports = ftpPorts(server);
   const url = (way: Way, name: string) =>
     way === "dav"
@@ -83,6 +88,12 @@ export const clientsOf = (server: Server): Pick<Mixed, "ports" | "get" | "put" |
   });
   const bind = (who: Actor) => who.from === undefined ? [] : ["-o", `BindAddress=${who.from}`];
   const once = ["-o", "NumberOfPasswordPrompts=1"];
+  const put: Mixed["put"] = async (way, who, file, name) =>
+    way === "sftp"
+      ? told(await sftp(target(who), `put ${file} ${name}`, bind(who)))
+      : way === "scp"
+      ? told(await scp(target(who), ["-O", ...bind(who), file, `REMOTE:${name}`]))
+      : await curl(who, "-T", file, url(way, name));
   return {
     ports,
     get: async (way, who, name, out) =>
@@ -91,12 +102,21 @@ export const clientsOf = (server: Server): Pick<Mixed, "ports" | "get" | "put" |
         : way === "scp"
         ? told(await scp(target(who), ["-O", ...bind(who), `REMOTE:${name}`, out]))
         : await curl(who, "-o", out, url(way, name)),
-    put: async (way, who, file, name) =>
-      way === "sftp"
-        ? told(await sftp(target(who), `put ${file} ${name}`, bind(who)))
-        : way === "scp"
-        ? told(await scp(target(who), ["-O", ...bind(who), file, `REMOTE:${name}`]))
-        : await curl(who, "-T", file, url(way, name)),
+    put,
+    putRefused: async (way, who, file, name) =>
+      way === "ftp" || way === "ftps"
+        ? told(
+          await run("lftp", [
+            "--norc",
+            "-d",
+            "-c",
+            `set ssl:verify-certificate no; set net:max-retries 1; set cmd:fail-exit yes; ` +
+            `set xfer:clobber yes; set ftp:ssl-allow ${way === "ftps"}; ` +
+            `open -u ${who.user},"${who.password ?? password}" ` +
+            `${way}://127.0.0.1:${ports[way]}; put ${file} -o ${name}`,
+          ], { env: { HOME: "/nonexistent" }, timeout: 60 }),
+        )
+        : await put(way, who, file, name),
     look: async (way, who) =>
       way === "sftp" || way === "scp"
         ? told(await sftp(target(who), "ls", [...bind(who), ...once]))
