@@ -7,12 +7,13 @@ import { addUser, Server, sluiceMust } from "./server.ts";
 
 const on = { SLUICE_COMMON__DEFENDER__ENABLED: "true" };
 const password = "right horse";
-const doors = ["sftp", "ftp", "dav"] as const;
+const doors = ["sftp", "ftp", "dav", "http"] as const;
 /** How each protocol turns a banned address away. */
 const shut: Readonly<Record<typeof doors[number], RegExp>> = {
   sftp: /Connection (closed|reset)/i,
   ftp: /^< 421 /m,
   dav: /status 403/,
+  http: /status 403/,
 };
 
 const banOf = async (server: Server, ip: string): Promise<number> => {
@@ -34,7 +35,7 @@ for (const workers of ["1", "2"]) {
     {
       await using server = await Server.start(options);
       const { look } = clientsOf(server);
-      const mix: ReadonlyArray<Way> = ["sftp", "ftp", "dav", "ftps"];
+      const mix: ReadonlyArray<Way> = ["sftp", "ftp", "dav", "http"];
       for (let i = 0; i < 5; i++) {
         await Promise.all(
           [bad, { ...bad, from: "127.0.0.8" }].flatMap((who) => mix.map((way) => look(way, who))),
@@ -79,7 +80,7 @@ for (const workers of ["1", "2"]) {
   });
 }
 
-Deno.test("RL-03, RL-04: each protocol has its rate; WebDAV is told when to come again", async () => {
+Deno.test("RL-03, RL-04: each protocol has its rate; WebDAV and HTTP are told when to come again", async () => {
   const limiter = (protocol: string) => ({
     average: 1,
     period: 60_000,
@@ -91,7 +92,7 @@ Deno.test("RL-03, RL-04: each protocol has its rate; WebDAV is told when to come
     args: ["--workers", "2"],
     config: {
       ...mixedOptions().config,
-      common: { rate_limiters: ["SSH", "FTP", "DAV"].map(limiter) },
+      common: { rate_limiters: ["SSH", "FTP", "DAV", "HTTP"].map(limiter) },
     },
   });
   const ann = { user: "ann", from: "127.0.0.7" };
@@ -102,8 +103,9 @@ Deno.test("RL-03, RL-04: each protocol has its rate; WebDAV is told when to come
     }
     const over = await w.look(way, ann);
     assert.equal(over.ok, false, way);
-    says(over, way === "dav" ? /status 429/ : shut[way], way);
-    if (way !== "dav") continue;
+    const web = way === "dav" || way === "http";
+    says(over, web ? /status 429/ : shut[way], way);
+    if (!web) continue;
     const after = Number(/^< retry-after: (\d+)/im.exec(over.text)?.[1]);
     const exact = Number(/^< x-retry-in: ([\d.]+)s/im.exec(over.text)?.[1]);
     // A token comes each minute; a request may wait for half of that, but for 10 s at most.
@@ -161,7 +163,7 @@ Deno.test("IPL-01, DEF-07: lists hold for the protocols that they name", async (
   });
   const open: Readonly<Record<string, ReadonlyArray<Way>>> = {
     "127.0.0.7": ["ftp"],
-    "127.0.0.8": ["ftp"],
+    "127.0.0.8": ["ftp", "http"],
     "127.0.0.9": doors,
     "127.0.0.10": [],
   };

@@ -8,7 +8,7 @@ import { usageAgrees } from "./quota_usage.ts";
 import { sluiceMust, updateUser } from "./server.ts";
 
 const MB = 1024 * 1024;
-const eight: ReadonlyArray<Way> = ["sftp", "scp", "ftp", "ftps", "dav", "sftp", "ftp", "dav"];
+const eight: ReadonlyArray<Way> = ["sftp", "scp", "ftp", "ftps", "dav", "http", "dav", "http"];
 
 /** Bytes on disk of the files that are being written; what is renamed meanwhile is looked at again. */
 const written = (dir: string): number => {
@@ -81,9 +81,10 @@ for (const workers of [1, 4]) {
 const full: Readonly<Record<Way, RegExp>> = {
   sftp: /Failure|failed/i,
   scp: /quota exceeded/,
-  ftp: /^<--- 552 /m,
-  ftps: /^<--- 552 /m,
+  ftp: /^< 552 /m,
+  ftps: /^< 552 /m,
   dav: /status 507/,
+  http: /status 507/,
 };
 
 Deno.test("QUOTA-04, DIS-15: a quota exceeded in mid-upload has its status on each protocol; count and old file stay right", async () => {
@@ -95,10 +96,10 @@ Deno.test("QUOTA-04, DIS-15: a quota exceeded in mid-upload has its status on ea
     const who = { user: way };
     const first = await w.put(way, who, `${w.dir}/old`, "f");
     assert.ok(first.ok, `${way}: ${first.text}`);
-    const over = await w.putRefused(way, who, `${w.dir}/much`, "f");
+    const over = await w.put(way, who, `${w.dir}/much`, "f");
     assert.equal(over.ok, false, way);
     says(over, full[way], way);
-    const fresh = await w.putRefused(way, who, `${w.dir}/much`, "g");
+    const fresh = await w.put(way, who, `${w.dir}/much`, "g");
     assert.equal(fresh.ok, false, way);
     if (way === "dav") {
       const chunked = await run("curl", [
@@ -123,35 +124,40 @@ Deno.test("QUOTA-04, DIS-15: a quota exceeded in mid-upload has its status on ea
 });
 
 Deno.test("AUTH-25: sessions beyond max_sessions that come at one instant over mixed protocols are refused by exactly the limit", async () => {
-  await using w = await mixedWorld([{ username: "four", max_sessions: 4 }], {
+  await using w = await mixedWorld([{ username: "six", max_sessions: 6 }], {
     args: ["--workers", "4"],
   });
-  await Deno.truncate(await noiseFile(`${w.home("four")}/large`, MB), 300 * MB);
-  const four = { port: w.server.port, user: "four", password };
+  await Deno.truncate(await noiseFile(`${w.home("six")}/large`, MB), 300 * MB);
+  const six = { port: w.server.port, user: "six", password };
   // Each holds on to what it got until all have their answer.
-  const overSsh = async () => (await sftp(four, "pwd\n!sleep 10\npwd")).code === 0;
+  const overSsh = async () => (await sftp(six, "pwd\n!sleep 10\npwd")).code === 0;
   const overFtp = async () => {
     const ftp = await dialog(w.ports.ftp);
     held.use(ftp);
     await ftp.answer();
-    await ftp.ask("USER four");
+    await ftp.ask("USER six");
     const answer = await ftp.ask(`PASS ${password}`);
     assert.match(answer, /^(230|530) /);
     return answer.startsWith("230");
   };
-  const overDav = async () => {
+  const slowly = async (...args: string[]) => {
     const { stdout } = await run("curl", [
-      ...["-s", "-u", `four:${password}`, "--limit-rate", "100k", "--max-time", "10"],
-      ...["-o", "/dev/null", "-w", "%{http_code}", `${w.server.http}/dav/large`],
+      ...["-s", "--limit-rate", "100k", "--max-time", "10", "-o", "/dev/null"],
+      ...["-w", "%{http_code}", ...args],
     ]);
     assert.match(stdout, /^(200|429)$/);
     return stdout === "200";
   };
+  const overDav = () => slowly("-u", `six:${password}`, `${w.server.http}/dav/large`);
+  const tokens = await run("curl", [
+    ...["-sS", "-u", `six:${password}`, `${w.server.http}/api/v2/user/token`],
+  ]);
+  const bearer = `Authorization: Bearer ${JSON.parse(tokens.stdout).access_token}`;
+  const overHttp = () => slowly("-H", bearer, `${w.server.http}/api/v2/user/files?path=large`);
   using held = new DisposableStack();
-  const all = await Promise.all(
-    [overSsh, overFtp, overDav, overDav, overFtp, overSsh].map((one) => one()),
-  );
-  assert.equal(all.filter((admitted) => admitted).length, 4, JSON.stringify(all));
+  const both = [overSsh, overFtp, overDav, overHttp];
+  const all = await Promise.all([...both, ...both.toReversed()].map((one) => one()));
+  assert.equal(all.filter((admitted) => admitted).length, 6, JSON.stringify(all));
 });
 
 const otherDay = (new Date().getUTCDay() + 3) % 7;
@@ -159,16 +165,19 @@ const never = { access_time: [{ day_of_week: otherDay, from: "00:00", to: "23:59
 const moved = {
   dav: { upload_data_transfer: 1, download_data_transfer: 1 },
   ftp: { upload_data_transfer: 1, download_data_transfer: 1 },
+  http: { upload_data_transfer: 1, download_data_transfer: 1 },
 };
 const others = [
   { username: "small", filters: { max_upload_file_size: MB } },
   { username: "nossh", filters: { denied_protocols: ["SSH"] } },
   { username: "noftp", filters: { denied_protocols: ["FTP"] } },
   { username: "nodav", filters: { denied_protocols: ["DAV"] } },
+  { username: "nohttp", filters: { denied_protocols: ["HTTP"] } },
   { username: "late", filters: never },
   { username: "ends" },
   { username: "dav", ...moved.dav },
   { username: "ftp", ...moved.ftp },
+  { username: "http", ...moved.http },
   {
     username: "anonymous",
     permissions: { "/": ["*"], "/in": ["upload"] },
@@ -186,9 +195,10 @@ Deno.test.afterAll(async () => {
 const tooLarge: Readonly<Record<Way, RegExp>> = {
   sftp: /Failure|failed/i,
   scp: /files may have at most/,
-  ftp: /^<--- 552 /m,
-  ftps: /^<--- 552 /m,
+  ftp: /^< 552 /m,
+  ftps: /^< 552 /m,
   dav: /status 413/,
+  http: /status 413/,
 };
 
 Deno.test("the largest upload is refused with its status on each protocol", async () => {
@@ -197,7 +207,7 @@ Deno.test("the largest upload is refused with its status on each protocol", asyn
   for (const way of ways) {
     const fits = await w.put(way, { user: "small" }, `${w.dir}/one`, way);
     assert.ok(fits.ok, `${way}: ${fits.text}`);
-    const over = await w.putRefused(way, { user: "small" }, `${w.dir}/two`, way);
+    const over = await w.put(way, { user: "small" }, `${w.dir}/two`, way);
     assert.equal(over.ok, false, way);
     says(over, tooLarge[way], way);
     assert.equal((await Deno.stat(`${w.home("small")}/${way}`)).size, MB, `${way}: the old file`);
@@ -205,11 +215,17 @@ Deno.test("the largest upload is refused with its status on each protocol", asyn
   assert.deepEqual(await leftovers(w.home("small")), []);
 });
 
-const refused = { sftp: /Permission denied/, ftp: /^< 530 /m, ftps: /^< 530 /m, dav: /status 401/ };
-const doors = ["sftp", "ftp", "ftps", "dav"] as const;
+const refused = {
+  sftp: /Permission denied/,
+  ftp: /^< 530 /m,
+  ftps: /^< 530 /m,
+  dav: /status 401/,
+  http: /status 401/,
+};
+const doors = ["sftp", "ftp", "ftps", "dav", "http"] as const;
 
 Deno.test("a protocol that is denied to a user is denied, and no other", async () => {
-  const denied = { nossh: ["sftp"], noftp: ["ftp", "ftps"], nodav: ["dav"] };
+  const denied = { nossh: ["sftp"], noftp: ["ftp", "ftps"], nodav: ["dav"], nohttp: ["http"] };
   for (const [user, shut] of Object.entries(denied)) {
     for (const way of doors) {
       const what = await w.look(way, { user });
@@ -236,6 +252,13 @@ Deno.test("AUTH-22, CONN-07: outside the allowed hours nobody logs in, and sessi
     ...["-sS", "-u", `ends:${password}`, "--limit-rate", "2M", "-o", "/dev/null"],
     `${w.server.http}/dav/large`,
   ], { timeout: 100 });
+  const token = await run("curl", [
+    ...["-sS", "-u", `ends:${password}`, `${w.server.http}/api/v2/user/token`],
+  ]);
+  const overHttp = run("curl", [
+    ...["-sS", "-H", `Authorization: Bearer ${JSON.parse(token.stdout).access_token}`],
+    ...["--limit-rate", "2M", "-o", "/dev/null", `${w.server.http}/api/v2/user/files?path=large`],
+  ], { timeout: 100 });
   const mine = async () => {
     const { stdout } = await w.server.sluice("sessions", "list", "--json");
     const rows = JSON.parse(stdout) as Array<{ username: string; protocol: string }>;
@@ -243,13 +266,14 @@ Deno.test("AUTH-22, CONN-07: outside the allowed hours nobody logs in, and sessi
       .sort();
   };
   let there: ReadonlyArray<string> = [];
-  await eventually("all three are in", async () => (there = await mine()).length === 3, 30);
-  assert.deepEqual(there, ["DAV", "FTP", "SFTP"]);
+  await eventually("all are in", async () => (there = await mine()).length === 4, 30);
+  assert.deepEqual(there, ["DAV", "FTP", "HTTP", "SFTP"]);
   await updateUser(w.server.dataDir, { username: "ends", filters: never });
-  await eventually("all three were ended", async () => (await mine()).length === 0, 75);
+  await eventually("all were ended", async () => (await mine()).length === 0, 75);
   assert.ok(performance.now() - began < 85_000);
   assert.match(await ftp.rest(), /^421 the user may no longer log in/);
   assert.notEqual((await overDav).code, 0, "the download was cut");
+  assert.notEqual((await overHttp).code, 0, "the download was cut");
   assert.notEqual((await overSsh).code, 0);
 });
 
@@ -258,9 +282,10 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
   await Deno.writeFile(`${w.dir}/three`, noise(3 * MB, 5));
   const status = {
     dav: { put: /status 507/, get: /status 403/ },
-    ftp: { put: /^<--- 552 /m, get: /^< 550 /m },
+    http: { put: /status 507/, get: /status 403/ },
+    ftp: { put: /^< 552 /m, get: /^< 550 /m },
   };
-  for (const way of ["dav", "ftp"] as const) {
+  for (const way of ["dav", "ftp", "http"] as const) {
     const who = { user: way };
     const spend = async (round: string) => {
       const put = await w.put(way, who, `${w.dir}/mega`, round);
@@ -271,7 +296,7 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
     await spend("a");
     // Connections go to either worker.
     for (let i = 0; i < 4; i++) {
-      const put = await w.putRefused(way, who, `${w.dir}/mega`, "b");
+      const put = await w.put(way, who, `${w.dir}/mega`, "b");
       assert.equal(put.ok, false, way);
       says(put, status[way].put, way);
       const get = await w.get(way, who, "a", `${w.dir}/none`);
@@ -290,7 +315,7 @@ Deno.test("DT-01, DT-02, DT-03, DT-05: what may be moved is refused beyond, and 
     const cut = await w.get(way, who, "large", `${w.dir}/cut-${way}`);
     assert.equal(cut.ok, false, way);
     assert.ok((await Deno.stat(`${w.dir}/cut-${way}`)).size <= MB, way);
-    const put = await w.putRefused(way, who, `${w.dir}/three`, "a");
+    const put = await w.put(way, who, `${w.dir}/three`, "a");
     assert.equal(put.ok, false, way);
     says(put, status[way].put, way);
     assert.deepEqual(await Deno.readFile(`${w.home(way)}/a`), noise(MB, 4), "the old file");
@@ -318,6 +343,7 @@ Deno.test("AUTH-16: anonymous users list and download by FTP and WebDAV, with an
       }
     }
     if (secret.length < 100) says(await w.look("sftp", who), /denied/, "sftp");
+    says(await w.look("http", who), /status 401/, "http");
   }
   const url = `${w.server.http}/dav/f`;
   for (const [method, ...more] of [["DELETE"], ["MKCOL"], ["MOVE", "-H", "Destination: /dav/g"]]) {
