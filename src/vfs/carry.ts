@@ -5,6 +5,7 @@ import type { Access } from "./access.ts";
 import { mkdir, remove, rmdir } from "./change.ts";
 import { copyFile } from "./copy.ts";
 import { uploadBelow } from "./look.ts";
+import { removeTree } from "./remove_tree.ts";
 import { walk } from "./walk.ts";
 
 /**
@@ -20,6 +21,7 @@ export const carry = (access: Access, from: VPath, to: VPath): Effect.Effect<voi
     const other = (path: VPath) =>
       access.fail("Unsupported", "rename", path, "only files and directories go to other folders");
     if (top.kind === "file") {
+      yield* access.check("remove", from);
       yield* copyFile(access, from, to);
       return yield* remove(access, from);
     }
@@ -36,11 +38,15 @@ export const carry = (access: Access, from: VPath, to: VPath): Effect.Effect<voi
     });
     yield* access.check("rmdir", from);
     yield* mkdir(access, to);
-    yield* walk(access, from, {
-      leaf: (path) => copyFile(access, path, moved(path)),
-      enter: (path) => mkdir(access, moved(path)),
-      leave: () => Effect.void,
-    });
+    yield* Effect.tapError(
+      walk(access, from, {
+        leaf: (path) => copyFile(access, path, moved(path)),
+        enter: (path) => mkdir(access, moved(path)),
+        leave: () => Effect.void,
+      }),
+      // What did not fit, or may not be there, leaves nothing of the rest either.
+      () => Effect.ignore(removeTree(access, to)),
+    );
     yield* walk(access, from, {
       leaf: (path) => remove(access, path),
       enter: () => Effect.void,

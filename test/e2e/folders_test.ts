@@ -75,6 +75,12 @@ for (const workers of ["1", "4"]) {
     assert.notEqual((await sftp(ann, "rename /moved /shared/moved")).code, 0);
     assert.equal(await sha256(`${w.home("ann")}/moved`), await sha256(file));
     await assert.rejects(Deno.stat(`${root}/shared/moved`), Deno.errors.NotFound);
+    // Nor does half of a tree go: one file would fit, two do not.
+    await sftpMust(ann, `mkdir /two\nput ${file} /two/a\nput ${file} /two/b\nrm /shared/tree/a`);
+    assert.notEqual((await sftp(ann, "rename /two /shared/two")).code, 0);
+    await assert.rejects(Deno.stat(`${root}/shared/two`), Deno.errors.NotFound);
+    await usageIs("folder", "shared", [0, 0]);
+    await sftpMust(ann, `put ${file} /shared/tree/a\nrm /two/a\nrm /two/b\nrmdir /two`);
 
     // Mount points stay (VF-09), and so does what holds one.
     for (
