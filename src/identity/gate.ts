@@ -14,10 +14,10 @@ export const accountRefusal = (user: User, now: number): string | undefined => {
   return undefined;
 };
 
-/** Whether one-time codes guard this user's logins over `protocol`. */
+/** Whether one-time codes guard this user's logins over `protocol`; WebDAV cannot ask for one (BEHAVIOUR MFA-03). */
 export const usesTotp = (user: User, protocol: LoginProtocol = "SSH"): boolean => {
   const totp = user.filters.totp_config;
-  return protocol !== "DAV" && totp?.enabled === true && totp.protocols.includes(protocol);
+  return totp?.enabled === true && protocol !== "DAV" && totp.protocols.includes(protocol);
 };
 
 /**

@@ -51,7 +51,12 @@ export interface Prompt {
  */
 export interface Login {
   readonly none: (username: string) => Effect.Effect<LoginOutcome>;
-  readonly password: (username: string, password: string) => Effect.Effect<LoginOutcome>;
+  /** `code`: the one-time code that came along, where the protocol has a place for it (BEHAVIOUR MFA-05). */
+  readonly password: (
+    username: string,
+    password: string,
+    code?: string,
+  ) => Effect.Effect<LoginOutcome>;
   /** Without a signature answers whether the key would do (`KeyUsable`); with one, verifies it. */
   readonly publicKey: (
     username: string,

@@ -222,7 +222,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
           return refused();
         })),
 
-      password: (typed, plain) =>
+      password: (typed, plain, code) =>
         attempt("password", typed, (name) =>
           Effect.gen(function* () {
             if (peer.protocol === "SSH" && !sftpd.password_authentication) {
@@ -231,11 +231,13 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             const method = stepMethod("password");
             const user = yield* lookup(name);
             const coded = peer.protocol !== "SSH" && user && usesTotp(user, peer.protocol);
-            const secret = coded ? plain.slice(0, -codeDigits) : plain;
+            const secret = coded && peer.protocol !== "HTTP" ? plain.slice(0, -codeDigits) : plain;
             const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
             if (ok !== true || !user) return wrong(reason);
             if (coded) {
-              const refusal = yield* secondFactor.refusal(user, plain.slice(-codeDigits));
+              const given = peer.protocol === "HTTP" ? code : plain.slice(-codeDigits);
+              if (!given) return wrong("a second factor is required");
+              const refusal = yield* secondFactor.refusal(user, given);
               if (refusal !== undefined) return wrong(refusal);
             }
             return { _tag: "Proven", user, method, ...(stale ? { rehash: secret } : {}) };
