@@ -134,6 +134,13 @@ export interface Account {
   readonly local: (content: Content) => Promise<string>;
 }
 
+/** For who looks before it asks, by its client or by what its RFC has it answer, and so is refused by the look. */
+export const looksFirst = (...who: ReadonlyArray<Protocol>): NonNullable<Case["except"]> =>
+  Object.fromEntries(who.map((protocol) => [protocol, {
+    why: "it looks at what is there before it asks for the change, and a refused look is no event",
+    events: [],
+  }]));
+
 /** The ending that `protocol` is held to; a text where it has no such operation. */
 export const expected = (one: Case, driver: Driver): Ending | string => {
   const exception = one.except?.[driver.protocol];
@@ -151,7 +158,7 @@ export const eventLine = (event: Readonly<Record<string, unknown>>): string => {
   return [
     ...status,
     event["action"],
-    event["virtual_path"] ?? event["ssh_cmd"],
+    event["ssh_cmd"] ?? event["virtual_path"],
     ...(target === undefined ? [] : ["->", target]),
     ...(sized ? [event["file_size"]] : []),
   ].join(" ");

@@ -7,11 +7,11 @@ import { plantTree } from "./protocol_trees.ts";
 const words: Readonly<Record<Refusal, RegExp>> = {
   notFound: /550 .*no such/i,
   noParent: /550 .*no such/i,
-  denied: /550 .*(denied|not allowed here|reserved|read only)/i,
+  denied: /550 .*(denied|not allowed here|not followed)/i,
   exists: /550 .*exists/i,
   notEmpty: /550 .*not empty/i,
   isDirectory: /550 .*is a directory|550 .*not a file/i,
-  notDirectory: /550 .*not a directory/i,
+  notDirectory: /(550|501) .*not a directory/i,
   quota: /552 .*(quota|limit)/i,
   tooLarge: /552 .*(at most|too large)/i,
   invalid: /553 .*(not allowed|undecodable)/i,
@@ -37,8 +37,7 @@ const curlVerbs = (account: Account, port: number, tls: boolean): Verbs => {
     put,
     putExactly: put,
     // curl has no option for it: the command follows the transfer.
-    putDated: (path, content, mtime) =>
-      put(path, content, "-Q", `-MFMT ${stamp(mtime)} ${path}`),
+    putDated: (path, content, mtime) => put(path, content, "-Q", `-MFMT ${stamp(mtime)} ${path}`),
     resume: (path, content) => put(path, content, "-C", "-"),
     append: (path, content) => put(path, content, "--append"),
     putTree: async (name, tree) => {

@@ -24,16 +24,17 @@ export const fetchedTree = async (answer: Said, dir: string): Promise<Said> =>
 export const quoted = (word: string): string => `"${word.replace(/["\\]/g, "\\$&")}"`;
 
 const failure = /: Failure|Operation failed|failure/;
-const plain = { notFound: /No such file|not found/i, denied: /Permission denied|not found/i };
+const noSuchFile = /No such file|not found/i;
 
 /** OpenSSH shows the status code alone, and version 3 has few (draft-ietf-secsh-filexfer-02 section 7). */
 const sftpWords: Readonly<Record<Refusal, RegExp>> = {
-  ...plain,
+  notFound: noSuchFile,
   denied: /Permission denied/i,
-  noParent: plain.notFound,
+  noParent: noSuchFile,
   exists: failure,
   notEmpty: failure,
-  isDirectory: failure,
+  // Where sftp itself sees that it is one.
+  isDirectory: /: Failure|Operation failed|failure|not a regular file/,
   notDirectory: failure,
   quota: failure,
   tooLarge: failure,
@@ -120,7 +121,7 @@ export const scpDriver: Driver = {
   words: {
     notFound: /No such file/i,
     noParent: /No such file/i,
-    denied: /denied|not allowed|reserved/i,
+    denied: /denied|not allowed|not followed/i,
     exists: /exists/i,
     notEmpty: /not empty/i,
     isDirectory: /is a directory|not a regular file/i,
@@ -151,8 +152,8 @@ export const scpDriver: Driver = {
   verbs: (account) => {
     const { dir, local } = account;
     const call = async (...args: string[]) => said(await scp(targetOf(account), ["-O", ...args]));
-    // The old protocol gives the remote path to a shell's grammar.
-    const remote = (path: string) => `REMOTE:'${path.replaceAll("'", `'\\''`)}'`;
+    // The old protocol gives the remote path to a shell's grammar; scp compares the names that come to it.
+    const remote = (path: string) => `REMOTE:${path.replace(/[^\p{L}\p{N}/._-]/gu, "\\$&")}`;
     return {
       put: async (path, content) => await call(await local(content), remote(path)),
       putDated: async (path, content, mtime) => {

@@ -26,7 +26,10 @@ const describeNode = (node: Node): string =>
     ? `link ${node.link}`
     : describe(bytesOf(node));
 
-/** How a disk looks that holds `tree`, after `changes`. Mount points are there always. */
+/**
+ * How a disk looks that holds `tree`, after `changes`. What is above a mount point
+ * is made at login (BEHAVIOUR VF-10); the point itself is not of the home.
+ */
 export const lookOf = (tree: Tree, changes: Changes, mounts: ReadonlyArray<string>): Look => {
   const look = new Map<string, string>();
   const set = (key: string, node: Node) => {
@@ -43,8 +46,10 @@ export const lookOf = (tree: Tree, changes: Changes, mounts: ReadonlyArray<strin
     }
   }
   for (const [key, node] of Object.entries(changes)) if (node !== false) set(key, node);
-  // Shown by the server, and not on the disk of the home.
-  for (const mount of mounts) for (let up = mount; up !== "/"; up = dirname(up)) look.delete(up);
+  for (const mount of mounts) {
+    set(mount, null);
+    look.delete(mount);
+  }
   return look;
 };
 

@@ -83,7 +83,9 @@ const davVerbs = (account: Account): Partial<Verbs> => {
       const answer = await dav("-I", url(path));
       return { ...answer, shown: sizeIn(answer.body) };
     },
-    mkdir: (path) => cadaver("mkcol", path.slice(1)),
+    // cadaver takes no control character for one.
+    mkdir: (path) =>
+      /\p{Cc}/u.test(path) ? dav("-X", "MKCOL", url(path)) : cadaver("mkcol", path.slice(1)),
     rmdir: (path) => dav("-X", "DELETE", url(path)),
     remove: (path) => dav("-X", "DELETE", url(path)),
     rename: (from, to) => cadaver("move", from.slice(1), to.slice(1)),
@@ -196,7 +198,7 @@ export const httpDriver: Driver = {
     exists: status(409),
     notEmpty: status(409),
     isDirectory: status(400, 409),
-    notDirectory: status(409),
+    notDirectory: status(400, 409),
     quota: status(507),
     tooLarge: status(413),
     invalid: status(400),

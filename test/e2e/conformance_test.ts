@@ -9,7 +9,11 @@ Deno.test.beforeAll(async () => {
   const cases = only ? matrix.filter(({ name }) => name.includes(only)) : matrix;
   const ran = await runMatrix(cases, drivers);
   cells = new Map(ran.map((cell) => [cellKey(cell.case, cell.driver), cell]));
-  for (const c of ran) if (c.problems.length) console.error("####", cellKey(c.case,c.driver), "\n  " + c.problems.join("\n  "));
+  for (const c of ran) {
+    if (c.problems.length) {
+      console.error("####", cellKey(c.case, c.driver), "\n  " + c.problems.join("\n  "));
+    }
+  }
 });
 
 Deno.test("all", () => {
