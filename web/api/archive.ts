@@ -60,19 +60,21 @@ export const streamzip = (call: Call): Effect.Effect<Response, Failure, Scope.Sc
 
     const add = (path: VPath, entry: Entry): Effect.Effect<void, unknown> => {
       const name = base === "/" ? path.slice(1) : path.slice(base.length + 1);
-      const lastModDate = new Date(entry.mtime);
       if (entry.kind === "file") {
         return Effect.scoped(Effect.gen(function* () {
           const handle = yield* vfs.open(path, readOnly);
-          const { body } = bytesOf(handle, { from: 0, to: entry.size });
-          const zip64 = entry.size > 0xf000_0000;
-          yield* step(() => zip.add(name, body, { lastModDate, zip64 }));
+          const { size, mtime } = yield* handle.stat();
+          const { body } = bytesOf(handle, { from: 0, to: size });
+          // Deflate may add a little to what cannot be compressed.
+          const zip64 = size > 0xf000_0000;
+          yield* step(() => zip.add(name, body, { lastModDate: new Date(mtime), zip64 }));
           yield* handle.close();
         }));
       }
       if (entry.kind !== "dir") return Effect.void;
       return Effect.gen(function* () {
         if (name !== "") {
+          const lastModDate = new Date(entry.mtime);
           yield* step(() => zip.add(`${name}/`, undefined, { directory: true, lastModDate }));
         }
         yield* Stream.runForEach(

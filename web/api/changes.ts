@@ -1,7 +1,7 @@
 import { Effect } from "effect";
 import { parent } from "../../src/vpath.ts";
 import { done, type Failure, refuse } from "./failure.ts";
-import { milliseconds, pathOf, readJson } from "./request.ts";
+import { lookIfAllowed, milliseconds, pathOf, readJson } from "./request.ts";
 import type { Call } from "./site.ts";
 import { makeDirectories } from "./upload.ts";
 
@@ -17,7 +17,7 @@ const moveTo = ({ vfs, query }: Call, makeParents: boolean): Effect.Effect<Respo
     const to = yield* pathOf(vfs, query, "target");
     if (makeParents) {
       // Before anything is made for something that does not exist.
-      yield* vfs.lstat(from);
+      yield* lookIfAllowed(vfs, from);
       yield* makeDirectories(vfs, parent(to));
     }
     yield* vfs.rename(from, to, { replace: true });
@@ -37,9 +37,11 @@ export const copy = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
 export const removeFile = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
   Effect.gen(function* () {
     const path = yield* pathOf(vfs, query, "path");
-    const { kind } = yield* vfs.lstat(path);
-    if (kind === "dir") return yield* refuse(400, "the path is a directory");
-    yield* vfs.remove(path);
+    yield* Effect.catchIf(
+      vfs.remove(path),
+      ({ reason }) => reason === "IsDirectory",
+      () => refuse(400, "the path is a directory"),
+    );
     return done("File deleted");
   });
 

@@ -1,8 +1,9 @@
 import { Chunk, Effect, Option, Runtime, type Scope, Stream } from "effect";
 import type { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
+import { parent } from "../../src/vpath.ts";
 import { done, type Failure, refuse } from "./failure.ts";
-import { flagOf, pathOf, pathOrHome } from "./request.ts";
+import { flagOf, lookIfAllowed, pathOf, pathOrHome } from "./request.ts";
 import type { Call } from "./site.ts";
 import { makeDirectories } from "./upload.ts";
 
@@ -34,9 +35,15 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
     const run = Runtime.runPromise(yield* Effect.runtime<never>());
     const encoder = new TextEncoder();
     let before = "[";
+    let over = false;
+    let control: ReadableStreamDefaultController<Uint8Array> | undefined;
     const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        control = controller;
+      },
       async pull(controller) {
         if (page._tag === "None") {
+          over = true;
           controller.enqueue(encoder.encode(before === "[" ? "[]\n" : "\n]\n"));
           return controller.close();
         }
@@ -46,9 +53,19 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
           before = ",";
         }
         page = await run(next);
-        controller.enqueue(encoder.encode(text));
+        if (!over) controller.enqueue(encoder.encode(text));
+      },
+      cancel: () => {
+        over = true;
       },
     }, { highWaterMark: 1 });
+    // A listing that is ended half way must not look whole.
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (!over) control?.error(new Error("the session is over"));
+        over = true;
+      })
+    );
     return new Response(body, {
       headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
     });
@@ -58,8 +75,8 @@ export const listDirectory = (call: Call): Effect.Effect<Response, Failure, Scop
 export const makeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
   Effect.gen(function* () {
     const path = yield* pathOf(vfs, query, "path");
-    if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, path);
-    else yield* vfs.mkdir(path);
+    if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, parent(path));
+    yield* vfs.mkdir(path);
     return done("Directory created", 201);
   });
 
@@ -67,8 +84,8 @@ export const makeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Fai
 export const removeDirectory = ({ vfs, query }: Call): Effect.Effect<Response, Failure> =>
   Effect.gen(function* () {
     const path = yield* pathOf(vfs, query, "path");
-    const { kind } = yield* vfs.lstat(path);
-    if (kind !== "dir") return yield* refuse(400, "the path is no directory");
+    const entry = yield* lookIfAllowed(vfs, path);
+    if (entry && entry.kind !== "dir") return yield* refuse(400, "the path is no directory");
     yield* vfs.removeTree(path);
     return done("Directory deleted");
   });

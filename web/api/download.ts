@@ -28,14 +28,19 @@ export const download = (call: Call): Effect.Effect<Response, Failure, Scope.Sco
       return yield* refuse(400, "path and inline_path exclude another");
     }
     const path = yield* pathOf(vfs, query, inline ? "inline_path" : "path");
-    const entry = yield* vfs.stat(path);
-    if (entry.kind === "dir") return yield* refuse(400, "the path is a directory");
+    const handle = yield* Effect.catchIf(
+      vfs.open(path, readOnly),
+      ({ reason }) => reason === "IsDirectory",
+      () => refuse(400, "the path is a directory"),
+    );
+    // Of what was opened: the path may stand for another file by now, or show an upload under way.
+    const entry = yield* handle.stat();
     const headers = new Headers({
       ...contentHeaders(basename(path), inline),
       "etag": etagOf(entry),
       "last-modified": new Date(entry.mtime).toUTCString(),
       "accept-ranges": "bytes",
-      "cache-control": "private, no-cache",
+      "cache-control": "private, no-cache, no-transform",
     });
     const instead = checkConditions(request, entry);
     if (instead === 412) return yield* refuse(412, "the file is another than you know");
@@ -57,6 +62,5 @@ export const download = (call: Call): Effect.Effect<Response, Failure, Scope.Sco
     headers.set("content-length", String(to - from));
     const status = range ? 206 : 200;
     if (head) return new Response(null, { status, headers });
-    const handle = yield* vfs.open(path, readOnly);
     return new Response(yield* bodyOf(handle, { from, to }), { status, headers });
   });

@@ -29,8 +29,9 @@ type MakeParser = (options: {
   readonly limits: { readonly fields: number; readonly fieldSize: number };
 }) => Parser;
 
-/** What the parser may hold of a body that nobody takes. */
+/** What the parser may hold of a body that nobody takes: bytes, and files of a few bytes. */
 const held = 256 * 1024;
+const heldFiles = 16;
 
 /**
  * Reads `multipart/form-data` (RFC 7578) part by part as it comes in: the body
@@ -43,6 +44,7 @@ export class Form {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #error: Error | undefined;
   #over = false;
+  #full = false;
   /** Called when something changed for who waits. */
   #wake: () => void = () => {};
   #room: () => void = () => {};
@@ -62,7 +64,10 @@ export class Form {
       this.#files.push({ field, filename, data });
       this.#wake();
     });
-    this.#parser.on("drain", () => this.#room());
+    this.#parser.on("drain", () => {
+      this.#full = false;
+      this.#room();
+    });
     this.#parser.on("error", (error) => this.#end(error));
     this.#parser.on("close", () => this.#end());
     this.#reader = request.body?.getReader();
@@ -73,6 +78,7 @@ export class Form {
   async next(): Promise<FormFile | undefined> {
     for (;;) {
       const file = this.#files.shift();
+      this.#room();
       if (file) return file;
       if (this.#error) throw this.#error;
       if (this.#over) return undefined;
@@ -95,7 +101,8 @@ export class Form {
       if (this.#over) return;
       if (done) return void this.#parser.end();
       const { buffer, byteOffset, byteLength } = value;
-      if (!this.#parser.write(Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength))) {
+      this.#full = !this.#parser.write(Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength));
+      while (!this.#over && (this.#full || this.#files.length > heldFiles)) {
         await new Promise<void>((resolve) => {
           this.#room = resolve;
         });

@@ -14,9 +14,9 @@ export const giveToken = (
   Effect.gen(function* () {
     const { request, ip, id } = exchange;
     const given = parseBasic(request.headers.get("authorization"));
-    const login = yield* identity.begin({ ip, protocol: "HTTP", sessionId: `HTTP_${id}` });
     if (given === "malformed") return yield* refuse(400, "the credentials are malformed");
     if (given === "none") return yield* unauthorised("log in with basic credentials");
+    const login = yield* identity.begin({ ip, protocol: "HTTP", sessionId: `HTTP_${id}` });
     const outcome = yield* login.password(
       given.name,
       given.password,

@@ -1,5 +1,6 @@
 import { Effect, Either } from "effect";
 import type { FsError } from "../../src/errors.ts";
+import type { Entry } from "../../src/model/entry.ts";
 import type { Vfs } from "../../src/vfs/vfs.ts";
 import type { VPath } from "../../src/vpath.ts";
 import { type ApiError, refuse } from "./failure.ts";
@@ -63,6 +64,17 @@ export const resolveClean = (vfs: Vfs, raw: string): Effect.Effect<VPath, ApiErr
   raw.split(/[/\\]/).includes("..")
     ? Effect.fail(refuse(400, "the path holds .."))
     : vfs.resolve(raw);
+
+/** What a path is, undefined for who may not look there: what they may do is asked by doing it. */
+export const lookIfAllowed = (
+  vfs: Vfs,
+  path: VPath,
+): Effect.Effect<Entry | undefined, FsError> =>
+  Effect.catchIf(
+    vfs.lstat(path),
+    ({ reason }) => reason === "Denied",
+    () => Effect.succeed(undefined),
+  );
 
 /** A header of ours, under its two names (API-V2). */
 export const ownHeader = (request: Request, name: string): string | null =>

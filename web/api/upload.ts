@@ -1,4 +1,4 @@
-import { Effect, type Scope } from "effect";
+import { Effect, Either, type Scope } from "effect";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
@@ -124,19 +124,25 @@ const entryIfAny = (vfs: Vfs, path: VPath): Effect.Effect<Entry | undefined, FsE
     () => Effect.succeed(undefined),
   );
 
-/** Makes a directory and what is missing above it. */
+/**
+ * Makes the directory that something goes into, and what is missing above it.
+ * Who may not look there is not asked to: what goes into it tells whether it may.
+ */
 export const makeDirectories = (vfs: Vfs, dir: VPath): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {
-    const missing: VPath[] = [];
+    const missing: { readonly path: VPath; readonly unseen: boolean }[] = [];
     for (const path of lineage(dir)) {
-      if (path === "/" || (yield* entryIfAny(vfs, path))) break;
-      missing.push(path);
+      if (path === "/") break;
+      const seen = yield* Effect.either(entryIfAny(vfs, path));
+      if (Either.isLeft(seen) && seen.left.reason !== "Denied") return yield* seen.left;
+      if (Either.isRight(seen) && seen.right) break;
+      missing.push({ path, unseen: Either.isLeft(seen) });
     }
-    for (const path of missing.reverse()) {
+    for (const { path, unseen } of missing.reverse()) {
       // Another request may make it at this moment.
       yield* Effect.catchIf(
         vfs.mkdir(path),
-        ({ reason }) => reason === "AlreadyExists",
+        ({ reason }) => reason === "AlreadyExists" || unseen && reason === "Denied",
         () => Effect.void,
       );
     }

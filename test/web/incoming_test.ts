@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import type { Handle } from "../../src/vfs/vfs.ts";
+import { PieceWriter, receive } from "../../web/api/incoming.ts";
+import { bytesOf } from "../../web/api/outgoing.ts";
+
+/** A file that keeps what it is given, and looks on how. */
+const kept = () => {
+  const writes: { offset: number; length: number }[] = [];
+  let bytes = new Uint8Array(0);
+  let under = 0;
+  let most = 0;
+  const handle = {
+    async write(offset: number, chunk: Uint8Array) {
+      most = Math.max(most, ++under);
+      await new Promise((resolve) => setTimeout(resolve));
+      writes.push({ offset, length: chunk.length });
+      const grown = new Uint8Array(Math.max(bytes.length, offset + chunk.length));
+      grown.set(bytes);
+      grown.set(chunk, offset);
+      bytes = grown;
+      under -= 1;
+    },
+    read(offset: number, into: Uint8Array) {
+      const part = bytes.subarray(offset, offset + into.length);
+      into.set(part);
+      return Promise.resolve(part.length);
+    },
+  } as unknown as Handle;
+  return { handle, writes, most: () => most, bytes: () => bytes };
+};
+const noise = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7919) >> 3);
+
+Deno.test("PieceWriter writes large pieces in order, and all of them", async () => {
+  const file = kept();
+  const writer = new PieceWriter(file.handle);
+  const sent = noise(1_500_000);
+  for (let at = 0; at < sent.length; at += 33_333) {
+    const chunk = sent.slice(at, at + 33_333);
+    await writer.push(chunk);
+    // It is the caller's again.
+    chunk.fill(0);
+  }
+  await writer.end();
+  assert.deepEqual(file.bytes(), sent);
+  assert.equal(writer.length, sent.length);
+  assert.deepEqual(file.writes.map(({ length }) => length), [524_288, 524_288, 451_424]);
+  assert.equal(file.most(), 1);
+});
+
+Deno.test("PieceWriter rejects with what a write failed with, at the latest at the end", async () => {
+  const failing = { write: () => Promise.reject(new Error("full")) } as unknown as Handle;
+  const writer = new PieceWriter(failing);
+  await writer.push(new Uint8Array(10));
+  await assert.rejects(writer.end(), /full/);
+});
+
+Deno.test("receive() rejects a body that is shorter than its length says", async () => {
+  const file = kept();
+  const headers = { "content-length": "5" };
+  const body = (text: string) => new Request("http://x", { method: "POST", body: text, headers });
+  const { signal } = new AbortController();
+  await receive(body("12345"), file.handle, signal);
+  await assert.rejects(receive(body("1234"), file.handle, signal));
+});
+
+Deno.test("bytesOf() gives exactly the range, and fails where the file became shorter", async () => {
+  const file = kept();
+  const data = noise(700_000);
+  await file.handle.write(0, data);
+  const read = (from: number, to: number) =>
+    new Response(bytesOf(file.handle, { from, to }).body).bytes();
+  assert.deepEqual(await read(1, 699_999), data.subarray(1, 699_999));
+  assert.deepEqual(await read(0, 0), new Uint8Array(0));
+  await assert.rejects(read(0, 700_001));
+  const { body, cut } = bytesOf(file.handle, { from: 0, to: 700_000 });
+  cut();
+  await assert.rejects(new Response(body).bytes(), /over/);
+});
