@@ -100,6 +100,8 @@ export interface Case extends Ending {
   readonly before?: Tree;
   /** Members of the user, beside name, home and password. All is allowed by default. */
   readonly user?: Readonly<Record<string, unknown>>;
+  /** Clients move the entries of a tree several at a time. */
+  readonly anyOrder?: true;
   /** Folders by mount point; a quota of -1 is the user's own. */
   readonly mounts?: Readonly<Record<string, { readonly quota: number }>>;
   readonly except?: Partial<Record<Protocol, Exception>>;

@@ -148,7 +148,7 @@ export const nameCases: ReadonlyArray<Case> = [
     ask: ["remove", "/missing"],
     outcome: "notFound",
     events: ["failed delete /missing"],
-    except: looksFirst("WebDAV", "HTTP"),
+    except: looksFirst("WebDAV"),
   },
   {
     name: "remove a directory as a file",
@@ -163,7 +163,6 @@ export const nameCases: ReadonlyArray<Case> = [
         after: { "/d/": false },
         events: ["rmdir /d"],
       },
-      ...looksFirst("HTTP"),
     },
   },
   {
@@ -276,7 +275,7 @@ export const nameCases: ReadonlyArray<Case> = [
     ask: ["get", "/out"],
     outcome: "denied",
     events: ["failed download /out"],
-    except: looksFirst("SFTP", "FTP", "WebDAV", "HTTP"),
+    except: looksFirst("SFTP", "FTP", "WebDAV"),
   },
   {
     name: "put through a link that leads out",
