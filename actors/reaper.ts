@@ -1,7 +1,8 @@
-import { type Cause, type Duration, Effect, Schedule } from "effect";
+import { type Cause, type Duration, Effect, Schedule, type Scope } from "effect";
 import { Users } from "../src/catalog/catalog.ts";
-import type { CatalogError } from "../src/errors.ts";
+import type { CatalogError, FsError } from "../src/errors.ts";
 import type { User } from "../src/model/user.ts";
+import type { Storage } from "../src/storage/storage.ts";
 import { Storages } from "../src/storage/storages.ts";
 import { supervise } from "./supervisor.ts";
 
@@ -54,25 +55,33 @@ const sweepHome = (
   seen: Set<string>,
   whose?: "ours",
 ): Effect.Effect<number, never, Storages> =>
-  Effect.scoped(Effect.gen(function* () {
+  Effect.gen(function* () {
     // Sweeping must not make homes: whoever has never logged in has nothing to sweep.
-    const filters = { ...user.filters, disable_fs_checks: true };
+    const as = { ...user, filters: { ...user.filters, disable_fs_checks: true } };
     const storages = yield* Storages;
-    const as = { ...user, filters };
-    let swept = 0;
-    for (const mount of [undefined, ...user.virtual_folders]) {
-      const storage = yield* mount ? storages.forFolder(as, mount) : storages.forUser(as);
-      if (seen.has(storage.identity)) continue;
-      seen.add(storage.identity);
-      swept += yield* storage.sweep(whose);
-    }
-    return swept;
+    const places = [
+      storages.forUser(as),
+      ...user.virtual_folders.map((mount) => storages.forFolder(as, mount)),
+    ];
+    const swept = yield* Effect.forEach(places, (place) => sweepPlace(place, seen, whose));
+    return swept.reduce((sum, files) => sum + files, 0);
+  });
+
+const sweepPlace = (
+  place: Effect.Effect<Storage, FsError, Scope.Scope>,
+  seen: Set<string>,
+  whose?: "ours",
+): Effect.Effect<number> =>
+  Effect.scoped(Effect.flatMap(place, (storage) => {
+    if (seen.has(storage.identity)) return Effect.succeed(0);
+    seen.add(storage.identity);
+    return storage.sweep(whose);
   })).pipe(
     Effect.catchAll((error) =>
       Effect.as(
         error.reason === "NotFound"
           ? Effect.void
-          : Effect.logWarning("a home could not be swept", error),
+          : Effect.logWarning("a home or folder could not be swept", error),
         0,
       )
     ),

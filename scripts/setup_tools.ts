@@ -21,6 +21,10 @@ const tools: ReadonlyArray<Tool> = [
   { debian: "dropbear-bin", probe: ["dbclient"] },
   { debian: "python3-paramiko", probe: ["/usr/bin/python3", "-c", "import paramiko"] },
   { debian: "strace", probe: ["strace"] },
+  { debian: "curl", probe: ["curl"] },
+  { debian: "cadaver", probe: ["cadaver"] },
+  { debian: "litmus", probe: ["litmus"] },
+  { debian: "openssl", probe: ["openssl"] },
 ];
 
 const succeeds = async (command: string, args: ReadonlyArray<string>, env = {}) => {

@@ -26,7 +26,7 @@ import { prepareHostKeys } from "./host_keys.ts";
 import { endSpareThreads } from "./threads.ts";
 import { version } from "./version.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
-import { recount } from "./vfs/recount.ts";
+import { recount, recountFolder } from "./vfs/recount.ts";
 import { recover } from "./vfs/recovery.ts";
 import { vfsFactory } from "./vfs/factory.ts";
 
@@ -188,6 +188,7 @@ const serveControl = (
       started: Date.now(),
       listeners,
       scan: (user) => Effect.provide(recount(user), services),
+      scanFolder: (folder) => Effect.provide(recountFolder(folder), services),
       stop: (seconds) => Effect.asVoid(Deferred.succeed(stop, seconds)),
     });
     yield* serveApp(app, { path });

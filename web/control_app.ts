@@ -2,9 +2,10 @@ import { Effect, FiberSet, type Scope } from "effect";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { Registry } from "../actors/registry.ts";
-import { Users } from "../src/catalog/catalog.ts";
+import { Folders, Users } from "../src/catalog/catalog.ts";
 import type { CatalogError, FsError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
+import type { Folder } from "../src/model/folder.ts";
 import type { User } from "../src/model/user.ts";
 import type { Usage } from "../src/vfs/quota.ts";
 
@@ -15,6 +16,7 @@ export interface Controls {
   readonly started: number;
   readonly listeners: () => Readonly<Record<string, ReadonlyArray<string>>>;
   readonly scan: (user: User) => Effect.Effect<Usage, CatalogError | FsError>;
+  readonly scanFolder: (folder: Folder) => Effect.Effect<Usage, CatalogError | FsError>;
   /** Starts the orderly end of the server; answers at once. */
   readonly stop: (graceSeconds: number) => Effect.Effect<void>;
 }
@@ -27,10 +29,11 @@ export interface Controls {
  */
 export const controlApp = (
   controls: Controls,
-): Effect.Effect<Hono, never, Registry | Users | Scope.Scope> =>
+): Effect.Effect<Hono, never, Registry | Users | Folders | Scope.Scope> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const users = yield* Users;
+    const folders = yield* Folders;
     const guard = yield* Guard;
     const run = yield* FiberSet.makeRuntimePromise<never>();
     const app = new Hono();
@@ -83,6 +86,16 @@ export const controlApp = (
           const user = yield* users.effective(name);
           if (!user) return yield* Effect.fail(noSuch(`no user ${name}`));
           return yield* controls.scan(user);
+        }),
+      ));
+    app.post("/v1/folders/:name/quota-scan", (c) =>
+      answer(
+        c,
+        Effect.gen(function* () {
+          const name = c.req.param("name");
+          const folder = yield* folders.find(name);
+          if (!folder) return yield* Effect.fail(noSuch(`no folder ${name}`));
+          return yield* controls.scanFolder(folder);
         }),
       ));
     app.post("/v1/guard/refresh", (c) => answer(c, Effect.as(guard.refresh, { refreshed: true })));

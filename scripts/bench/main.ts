@@ -8,6 +8,7 @@ import { report, summary } from "./report.ts";
 import { exec, makeClientKey, type Maker, openssh, rclone, sftpgo } from "./servers.ts";
 import { sluice } from "./sluice.ts";
 import { ours, warnings } from "./verdict.ts";
+import { nginx, rcloneWebdav, vsftpd } from "./web_servers.ts";
 import { appendHistory, writePage } from "./files.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
@@ -33,8 +34,15 @@ const makersOf = async (options: Options): Promise<ReadonlyArray<Maker>> => {
     const name = options.against.length === 1 ? "other" : `other${i + 1}`;
     makers.push(await sluice({ name, root: await Deno.realPath(dir), ...workers }));
   }
-  const peers = { openssh, rclone, sftpgo };
-  for (const [name, make] of Object.entries(peers)) {
+  const peers = [
+    ["openssh", openssh],
+    ["rclone", rclone],
+    ["rclone", rcloneWebdav],
+    ["sftpgo", sftpgo],
+    ["vsftpd", vsftpd],
+    ["nginx", nginx],
+  ] as const;
+  for (const [name, make] of peers) {
     if (options.peers && !options.peers.includes(name)) continue;
     const maker = await make();
     if (maker) makers.push(maker);
@@ -106,12 +114,14 @@ const main = async (options: Options): Promise<number> => {
   } finally {
     await discard(disk, dir);
   }
-  const names = makers.map((m) => m.name);
+  const names = [...new Set(makers.map((m) => m.name))];
   say(summary(figures, names));
   for (const warning of warnings(figures)) say(`WARNING: wide spread: ${warning}`);
   if (options.quick && options.out === undefined) return 0;
   const about = `${new Date().toISOString().slice(0, 10)}, ${await machine()}, ` +
-    `Deno ${Deno.version.deno}; ${makers.map((m) => `${m.name}: ${m.version}`).join("; ")}; ` +
+    `Deno ${Deno.version.deno}; ${
+      [...new Set(makers.map((m) => `${m.name}: ${m.version}`))].join("; ")
+    }; ` +
     `median of ${plan.rounds}` +
     (options.workers === undefined ? "" : `; ${options.workers} workers`) +
     (load > 0.5 ? `; the machine was busy at the start (load ${load.toFixed(1)})` : "");

@@ -2,6 +2,7 @@ import { transfers } from "./transfers.ts";
 import { connections, small } from "./small.ts";
 import { idle, listing } from "./sessions.ts";
 import { start } from "./start.ts";
+import { web } from "./web.ts";
 import type { Bed, Measured, Plan, Row, Task } from "./plan.ts";
 import { cpuOf, rssOf, settled, treeOf, watchRss } from "./process_tree.ts";
 import type { Maker, Served } from "./servers.ts";
@@ -27,6 +28,7 @@ export const tasks = (plan: Plan): ReadonlyArray<Task> => [
   ...listing(plan),
   ...idle(plan),
   ...start(plan),
+  ...web(plan),
 ];
 
 const median = (values: ReadonlyArray<number>): number => {
@@ -89,7 +91,8 @@ export const measure = async (
 ): Promise<ReadonlyArray<Figure>> => {
   await using stack = new AsyncDisposableStack();
   const able: { server: Served; rssIdle: number; rounds: Measured[] }[] = [];
-  for (const maker of makers) {
+  const kind = task.serves ?? "ssh";
+  for (const maker of makers.filter((m) => (m.serves ?? kind) === kind)) {
     const server = stack.use(await maker.start(work.dir, work.key));
     if (task.able && !(await task.able(bed, server))) {
       say(`${task.title}: ${server.name} cannot`);

@@ -12,15 +12,15 @@ export interface Options {
 
 export const usage = `usage: deno task bench [options]
 
-Measures this server beside those that are installed: OpenSSH, rclone, and SFTPGo
-when SFTPGO_BIN names its program. Servers take turns in every round; a round to
+Measures this server beside those that are installed: OpenSSH, rclone, vsftpd, nginx,
+and SFTPGo when SFTPGO_BIN names its program. Servers take turns in every round; a round to
 warm up is not counted; figures are medians.
 
   --quick        one round, small sizes; prints only. Without it the marked parts of
                  docs/performance.md, docs/performance.svg and bench/history.csv are written
-  --only A,B     groups (sftp, cpu, streams, scp, small, conn, list, idle, start) or single
-                 rows (get-gcm, put-ctr, ...); then only bench/history.csv is written
-  --peers A,B    these peers only (openssh, rclone, sftpgo); none: "--peers none"
+  --only A,B     groups (sftp, cpu, streams, scp, small, conn, list, idle, start, ftp, ftps,
+                 webdav, http, propfind) or single rows (get-gcm, ...); then only bench/history.csv is written
+  --peers A,B    these peers only (openssh, rclone, sftpgo, vsftpd, nginx); none: "--peers none"
   --against DIR  also another checkout of this repository, as a peer (repeatable)
   --rounds N     rounds to count; default 5, quick 1
   --workers N    start this server with --workers N

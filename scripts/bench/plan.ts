@@ -97,6 +97,8 @@ export interface Row {
 export interface Task {
   readonly title: string;
   readonly rows: ReadonlyArray<Row>;
+  /** Which kind of server it is for: SSH unless it says so. */
+  readonly serves?: "web";
   /** Rounds to count; by default those of the plan. */
   readonly rounds?: number;
   /** False when a server cannot do it. */

@@ -1,5 +1,16 @@
 import { connect } from "node:net";
 
+/** Where one protocol reaches the home, for curl. */
+export interface Place {
+  /** What file names are put behind. */
+  readonly url: string;
+  /** What logs in, and other words of curl. */
+  readonly args: ReadonlyArray<string>;
+  /** Where a file is fetched, and where it is sent by POST, when that is not the URL and its name. */
+  readonly download?: (name: string) => string;
+  readonly upload?: (name: string) => string;
+}
+
 /** A server that the benchmark drives, whoever wrote it. */
 export interface Served extends AsyncDisposable {
   readonly name: string;
@@ -15,6 +26,13 @@ export interface Served extends AsyncDisposable {
   readonly prefix: string;
   /** Whether it runs `scp -t` and `scp -f`. */
   readonly scp: boolean;
+  /** What it serves beside SSH. */
+  readonly places?: {
+    readonly ftp?: Place;
+    readonly ftps?: Place;
+    readonly webdav?: Place;
+    readonly http?: Place;
+  };
   /** Where it keeps accounts of its own: fills another data folder with `users` of them. */
   readonly fill?: (dir: string, users: number) => Promise<void>;
   /** Starts another on that folder, and ends it: seconds until it said that it is ready. */
@@ -25,6 +43,8 @@ export interface Served extends AsyncDisposable {
 export interface Maker {
   readonly name: string;
   readonly version: string;
+  /** Which tasks it takes part in; all when absent. */
+  readonly serves?: "ssh" | "web";
   /** Serves `dir`/NAME to whoever holds `key`. */
   readonly start: (dir: string, key: string) => Promise<Served>;
 }
@@ -46,10 +66,10 @@ export const exec = async (command: string, ...args: string[]): Promise<string> 
   return `${text(stdout)}\n${text(stderr)}`.trim();
 };
 
-const versionOf = (command: string, ...args: string[]): Promise<string | undefined> =>
+export const versionOf = (command: string, ...args: string[]): Promise<string | undefined> =>
   exec(command, ...args).then((all) => all.split("\n")[0], () => undefined);
 
-const freePort = () => {
+export const freePort = () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 };
@@ -62,7 +82,7 @@ const accepts = (port: number) =>
   });
 
 /** Starts a program and waits until it listens. */
-const background = async (
+export const background = async (
   command: string,
   args: ReadonlyArray<string>,
   port: number,
@@ -131,7 +151,7 @@ export const openssh = async (): Promise<Maker | undefined> => {
     const user = await exec("id", "-un");
     return { ...running, name: "OpenSSH", user, key, home, prefix: `${home}/`, scp: true };
   };
-  return { name: "OpenSSH", version, start };
+  return { name: "OpenSSH", version, serves: "ssh", start };
 };
 
 /** `rclone serve sftp` on a local folder; undefined when there is none. */
@@ -150,7 +170,7 @@ export const rclone = async (): Promise<Maker | undefined> => {
     const running = await background("rclone", args, port, { env });
     return { ...running, name: "rclone", user: "bench", key, home, prefix: "", scp: false };
   };
-  return { name: "rclone", version, start };
+  return { name: "rclone", version, serves: "ssh", start };
 };
 
 /** SFTPGo in portable mode, when SFTPGO_BIN names its program. */
@@ -180,5 +200,5 @@ export const sftpgo = async (): Promise<Maker | undefined> => {
     });
     return { ...running, name: "SFTPGo", user: "bench", key, home, prefix: "", scp: true };
   };
-  return { name: "SFTPGo", version, start };
+  return { name: "SFTPGo", version, serves: "ssh", start };
 };

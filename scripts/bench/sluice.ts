@@ -16,18 +16,54 @@ const within = (root: string, args: ReadonlyArray<string>) => ({
 
 const addMany = new URL("../../test/e2e/add_many.ts", import.meta.url).pathname;
 
-/** Caps that only stand in the way of a client who is a thousand at once. */
-const config = {
+/** Caps that only stand in the way of a client who is a thousand at once, and FTP in the clear. */
+const config = (web: boolean) => ({
   common: { max_per_host_connections: 0 },
   sftpd: { max_startups: 2000 },
+  ...(web ? { ftpd: { bindings: [{ address: "127.0.0.1", port: 0, tls_mode: 0 }] } } : {}),
+});
+
+const password = "bench of a password";
+
+/** What curl says to each protocol. The HTTP API goes by a token, which lives for twenty minutes. */
+const places = async (
+  listeners: Readonly<Record<string, ReadonlyArray<string>>>,
+): Promise<NonNullable<Served["places"]>> => {
+  const user = `bench:${password}`;
+  const ftp = { url: `ftp://${listeners["ftp"]?.[0]}/`, args: ["--user", user] };
+  const http = `http://${listeners["http"]?.[0]}`;
+  const basic = { authorization: `Basic ${btoa(user)}` };
+  const answer = await fetch(`${http}/api/v2/user/token`, { headers: basic });
+  const text = await answer.text();
+  const api = `${http}/api/v2/user/files`;
+  const bearer = [
+    "--header",
+    `Authorization: Bearer ${answer.ok && JSON.parse(text).access_token}`,
+  ];
+  return {
+    ftp,
+    ftps: { ...ftp, args: [...ftp.args, "--ssl-reqd", "--insecure"] },
+    webdav: { url: `${http}/dav/`, args: ["--user", user] },
+    ...(answer.ok && {
+      http: {
+        url: api,
+        args: bearer,
+        download: (name) => `${api}?path=${encodeURIComponent(name)}`,
+        upload: (name) => `${api}/upload?path=${encodeURIComponent(name)}`,
+      },
+    }),
+  };
 };
 
 /** This server, started by the `start` task of the deno.json of a checkout. */
 export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Maker> => {
   const commit = await exec("git", "-C", root, "describe", "--always", "--dirty").catch(() => "?");
+  // An older checkout may serve SSH alone.
+  const web = await Deno.stat(`${root}/adapters/ftp`).then(() => true, () => false);
   const serve = async (data: string) => {
-    const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0", "--http", "off"];
+    const flags = ["--data-dir", data, "--json-ready", "--sftp", "127.0.0.1:0"];
     const more = [
+      ...(web ? ["--http", "127.0.0.1:0"] : []),
       "--telemetry",
       "off",
       ...(workers === undefined ? [] : ["--workers", `${workers}`]),
@@ -57,30 +93,39 @@ export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Ma
       line += value;
     }
     const seconds = (performance.now() - began) / 1000;
-    const port = Number(String(JSON.parse(line).listeners.sftp[0]).split(":").at(-1));
+    const { listeners } = JSON.parse(line);
+    const port = Number(String(listeners.sftp[0]).split(":").at(-1));
     const stop = async () => {
       child.kill("SIGTERM");
       await reader.cancel();
       await child.status;
       await logged;
     };
-    return { port, pid: child.pid, seconds, stop };
+    return { port, listeners, pid: child.pid, seconds, stop };
   };
   const start = async (dir: string, key: string): Promise<Served> => {
     const data = `${dir}/${name.replaceAll("/", "_")}`;
     const home = `${data}/users/bench`;
     if (!(await Deno.stat(data).catch(() => undefined))) {
       await Deno.mkdir(data);
-      await Deno.writeTextFile(`${data}/sluice.json`, JSON.stringify(config));
+      await Deno.writeTextFile(`${data}/sluice.json`, JSON.stringify(config(web)));
       const words = await taskArgs(root, "sluice");
       const add = ["user", "add", "bench", "--public-key", `${key}.pub`, "--data-dir", data];
-      const added = await new Deno.Command(Deno.execPath(), within(root, [...words, ...add]))
-        .output();
+      const child = new Deno.Command(Deno.execPath(), {
+        ...within(root, [...words, ...add, "--password-stdin"]),
+        stdin: "piped",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      const input = child.stdin.getWriter();
+      await input.write(new TextEncoder().encode(password));
+      await input.close();
+      const added = await child.output();
       if (added.code !== 0) throw new Error(`user add: ${new TextDecoder().decode(added.stderr)}`);
       await Deno.mkdir(home, { recursive: true });
     }
     const server = await serve(data);
-    const { port } = server;
+    const { port, listeners } = server;
     const startOn = async (dir: string) => {
       const other = await serve(dir);
       await other.stop();
@@ -100,6 +145,7 @@ export const sluice = async ({ name, root, workers }: SluiceOptions): Promise<Ma
       home,
       prefix: "",
       scp: true,
+      ...(web ? { places: await places(listeners) } : {}),
       fill,
       startOn,
       [Symbol.asyncDispose]: server.stop,

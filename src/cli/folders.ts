@@ -5,6 +5,7 @@ import { Folders } from "../catalog/catalog.ts";
 import { FolderInput } from "../model/folder.ts";
 import { objectCommands } from "./objects.ts";
 import { size } from "./output.ts";
+import { quotaScanCommand } from "./quota_scan.ts";
 
 interface FolderFlags {
   readonly path?: string;
@@ -14,7 +15,7 @@ interface FolderFlags {
 
 /** `sluice folder ...` */
 export const folderCommands = (program: Command): void => {
-  objectCommands<FolderInput, typeof FolderInput.Encoded, FolderFlags>(program, {
+  const folder = objectCommands<FolderInput, typeof FolderInput.Encoded, FolderFlags>(program, {
     noun: "folder",
     about: "folders that users and groups mount",
     store: Folders,
@@ -46,4 +47,5 @@ export const folderCommands = (program: Command): void => {
     ],
     example: "shared --path /srv/shared",
   });
+  quotaScanCommand(folder, "folder");
 };

@@ -9,7 +9,7 @@ import { prepareDataDir } from "./data_dir.ts";
 import { notFound, usage } from "./failure.ts";
 import { describe, size, table, time } from "./output.ts";
 import { passwordFlags, readPassword } from "./password_input.ts";
-import { scanUsage } from "./quota_scan.ts";
+import { quotaScanCommand } from "./quota_scan.ts";
 import { totpCommand } from "./totp.ts";
 import {
   applyFlags,
@@ -267,14 +267,5 @@ Examples:
 
   totpCommand(user);
 
-  user.command("quota-scan <name>").description("count a user's files and set the usage")
-    .addHelpText("after", "\nExample:\n  sluice user quota-scan anna")
-    .action((name: string, _: unknown, command: Command) =>
-      run(command, (env) =>
-        Effect.gen(function* () {
-          const usage = yield* scanUsage(env, name);
-          yield* env.show({ username: name, ...usage }, () =>
-            `${name} holds ${size(usage.bytes)} in ${usage.files} files`);
-        }))
-    );
+  quotaScanCommand(user, "user");
 };

@@ -22,6 +22,7 @@ import { Participant } from "../participant.ts";
 import { Quota } from "./quota.ts";
 import { removeTree } from "./remove_tree.ts";
 import { rename } from "./rename.ts";
+import { unavailable } from "./unavailable.ts";
 import { Elsewhere, LiveUploads } from "./uploads.ts";
 import { type TransferObserver, type Vfs, VfsFactory } from "./vfs.ts";
 
@@ -80,25 +81,36 @@ export const vfsFactory = sharedVfsFactory.pipe(
   Layer.provide(Participant.alone),
 );
 
-/** One mount of a folder, with the account that its files count in (BEHAVIOUR VF-07). */
+/**
+ * One mount of a folder, with the account that its files count in (BEHAVIOUR
+ * VF-07). A folder that cannot be opened keeps nobody from the rest.
+ */
 const openMount = (
   storages: typeof Storages.Service,
   user: User,
   mount: VirtualFolderMapping,
 ) =>
-  Effect.map(storages.forFolder(user, mount), (storage): Mount => ({
-    path: mount.virtual_path as VPath,
-    storage,
-    folder: { name: mount.name, subpath: mount.subpath },
-    payer: mount.quota_size === -1 ? undefined : {
-      id: mount.id ?? 0,
-      username: `/${mount.name}`,
-      used_quota_size: mount.used_quota_size ?? 0,
-      used_quota_files: mount.used_quota_files ?? 0,
-      quota_size: mount.quota_size,
-      quota_files: mount.quota_files,
-    },
-  }));
+  storages.forFolder(user, mount).pipe(
+    Effect.catchAll((error) =>
+      Effect.as(
+        Effect.logWarning(`folder ${mount.name} of ${user.username} cannot be opened`, error),
+        unavailable(mount.name, error),
+      )
+    ),
+    Effect.map((storage): Mount => ({
+      path: mount.virtual_path as VPath,
+      storage,
+      folder: { name: mount.name, subpath: mount.subpath },
+      payer: mount.quota_size === -1 ? undefined : {
+        id: mount.id ?? 0,
+        username: `/${mount.name}`,
+        used_quota_size: mount.used_quota_size ?? 0,
+        used_quota_files: mount.used_quota_files ?? 0,
+        quota_size: mount.quota_size,
+        quota_files: mount.quota_files,
+      },
+    })),
+  );
 
 /** The start directory is made at login (BEHAVIOUR USER-32, AUTH-19). */
 const makeDirectories = (storage: Storage, home: VPath) =>

@@ -4,6 +4,7 @@ import type { Entry } from "../model/entry.ts";
 import { basename, child, isWithin, parent, parseClientPath, type VPath } from "../vpath.ts";
 import type { AtOnce, Storage } from "../storage/storage.ts";
 import type { Access } from "./access.ts";
+import { attempt } from "./attempt.ts";
 import type { Spot } from "./mounts.ts";
 import { shown } from "./uploads.ts";
 import type { Available } from "./vfs.ts";
@@ -74,10 +75,7 @@ const stored = (
 ): Effect.Effect<Entry | undefined, FsError> => {
   const { atOnce } = storage;
   if (atOnce) {
-    return Effect.try({
-      try: () => storedNow(atOnce, key, follow),
-      catch: (error) => error as FsError,
-    });
+    return attempt(() => storedNow(atOnce, key, follow));
   }
   const found: Effect.Effect<Entry | undefined, FsError> = follow
     ? storage.stat(key)
@@ -145,7 +143,12 @@ const withMounts = (
     kept,
     Stream.mapEffect(
       Stream.fromIterable(names),
-      (name) => Effect.map(entryAt(access, child(path, name), true), (e) => ({ ...e, name })),
+      (name) =>
+        Effect.map(
+          // A folder that cannot be reached shows all the same.
+          Effect.orElseSucceed(entryAt(access, child(path, name), true), () => between(path)),
+          (e) => ({ ...e, name }),
+        ),
     ),
   );
 };

@@ -6,6 +6,7 @@ import type { Entry } from "../model/entry.ts";
 import type { AtOnce, Releasable, WriteMode, WriteOptions, Writer } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
+import { attempt } from "./attempt.ts";
 import { endingNow } from "./ending.ts";
 import { entryIfAny, storedNow } from "./look.ts";
 import { ReadHandle } from "./read_handle.ts";
@@ -110,48 +111,34 @@ const inScope = (
       (cause) => Scope.close(scope, Exit.failCause(cause)),
     )));
 
-const attempt = <A>(step: () => A): Effect.Effect<A, FsError> =>
-  Effect.try({
-    try: step,
-    catch: (error) => {
-      if (error instanceof FsError) return error;
-      throw error;
-    },
-  });
-
 const openToWrite = (
   access: Access,
   path: VPath,
   options: OpenOptions,
 ): Effect.Effect<OwnedHandle, FsError> =>
-  Effect.suspend(() => {
-    try {
-      const handle = writeNow(access, path, options);
-      if (handle) return Effect.succeed(handle);
-    } catch (error) {
-      if (error instanceof FsError) return Effect.fail(error);
-      throw error;
-    }
+  Effect.flatMap(attempt(() => writeNow(access, path, options)), (handle) => {
+    if (handle) return Effect.succeed(handle);
     const { storage, key } = access.at(path);
     const { services: { quota } } = access;
-    return Effect.flatMap(entryIfAny(access, path, follows(options)), (existing) =>
-      inScope((later) =>
-        Effect.gen(function* () {
-          const how = yield* attempt(() =>
-            plan(access, path, existing, options)
-          );
-          const lease = yield* held(
-            quota.reserve(access.payer(access.at(path)), path, existing?.size),
-            (taken) => Effect.sync(() => taken.release()),
-          );
-          if (how.mode === "update") lease.grow(existing?.size ?? 0);
-          const writer = yield* storage.writer(key, how);
-          const parts = { options, mode: how.mode, existing, lease, writer };
-          return yield* attempt(() =>
-            new UploadHandle(access, path, { ...parts, ending: { later } })
-          );
-        })
-      ));
+    return Effect.flatMap(
+      entryIfAny(access, path, follows(options)),
+      (existing) =>
+        inScope((later) =>
+          Effect.gen(function* () {
+            const how = yield* attempt(() => plan(access, path, existing, options));
+            const lease = yield* held(
+              quota.reserve(access.payer(access.at(path)), path, existing?.size),
+              (taken) => Effect.sync(() => taken.release()),
+            );
+            if (how.mode === "update") lease.grow(existing?.size ?? 0);
+            const writer = yield* storage.writer(key, how);
+            const parts = { options, mode: how.mode, existing, lease, writer };
+            return yield* attempt(() =>
+              new UploadHandle(access, path, { ...parts, ending: { later } })
+            );
+          })
+        ),
+    );
   });
 
 /**

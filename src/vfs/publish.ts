@@ -120,6 +120,12 @@ export const claim = ({ writer, parts }: UploadHandle, old: number | undefined):
   return parts.lease.grow(writer.size + missing);
 };
 
+/** What the usage moves by when a file of `size` bytes takes the place of one of `old`; undefined is none. */
+export const changeOf = (old: number | undefined, size: number): Usage => ({
+  bytes: size - (old ?? 0),
+  files: old === undefined ? 1 : 0,
+});
+
 const journalled = (
   handle: UploadHandle,
   old: number | undefined,
@@ -132,17 +138,13 @@ const journalled = (
   const spot = access.at(path);
   const { storage, key } = spot;
   const { uploads } = access.services;
-  const change = (to: number): Usage => ({
-    bytes: to - (old ?? 0),
-    files: old === undefined ? 1 : 0,
-  });
   const { staged } = writer;
   return access.journalled(
     access.event("upload", path, { ...facts, file_size: size }),
     staged === undefined
       ? { kind: "extend", key }
       : { kind: "publish", key, staged, ...(log && { redo: log.redo }) },
-    change(size),
+    changeOf(old, size),
     promised(
       () => {
         if (fault("publish.before_commit", path) === "kill") endProcess();
@@ -156,7 +158,7 @@ const journalled = (
     ),
     ({ entry, unflushed }) => ({
       facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
-      usage: change(entry.size),
+      usage: changeOf(old, entry.size),
       unflushed: unflushed && access.services.late.enter(nameOf(spot), unflushed),
     }),
     (usage) =>

@@ -4,7 +4,7 @@ import { endProcess, fault } from "../failpoint.ts";
 import type { Logged } from "../storage/storage.ts";
 import { nameOf } from "./access.ts";
 import { storedNow } from "./look.ts";
-import { claim, factsOf } from "./publish.ts";
+import { changeOf, claim, factsOf } from "./publish.ts";
 import type { Usage } from "./quota.ts";
 import type { UploadHandle } from "./upload_handle.ts";
 
@@ -40,7 +40,7 @@ export const publishNow = (handle: UploadHandle): boolean => {
   }
 
   function commit(handle: UploadHandle, old: number | undefined, log: Logged): boolean {
-    const usage: Usage = { bytes: writer.size - (old ?? 0), files: old === undefined ? 1 : 0 };
+    const usage = changeOf(old, writer.size);
     const prepared = prepare(handle, usage, log);
     if (!prepared) return false;
     const { entry, unflushed } = done(handle, prepared, log);

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect";
 import type { Users } from "../catalog/catalog.ts";
 import { FsError } from "../errors.ts";
 import { Account } from "./account.ts";
+import { attempt } from "./attempt.ts";
 import { AccountBook, Accounts, bookedAccounts, type Owner } from "./account_book.ts";
 import { Participant } from "../participant.ts";
 import { type Lease, type Payer, Quota } from "./quota.ts";
@@ -32,11 +33,7 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
 
     return Quota.of({
       reserve: (user, path, replaces) =>
-        on(user, (account) =>
-          Effect.try({
-            try: () => reserve(account, user, path, replaces),
-            catch: (error) => error as FsError,
-          })),
+        on(user, (account) => attempt(() => reserve(account, user, path, replaces))),
       atHand: (user) => {
         const found = known.get(user.username);
         if (found?.id !== user.id) return undefined;

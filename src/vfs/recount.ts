@@ -2,11 +2,12 @@ import { Context, Effect, Option, Schedule, Stream } from "effect";
 import { Users } from "../catalog/catalog.ts";
 import { type CatalogError, FsError } from "../errors.ts";
 import { Journal } from "../events/journal.ts";
+import type { Folder } from "../model/folder.ts";
 import type { User } from "../model/user.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Storages } from "../storage/storages.ts";
 import { child, root, type VPath } from "../vpath.ts";
-import { Quota, type Usage } from "./quota.ts";
+import { type Payer, Quota, type Usage } from "./quota.ts";
 import { maxDepth } from "./walk.ts";
 
 /**
@@ -32,8 +33,6 @@ export const recount = (
   user: User,
 ): Effect.Effect<Usage, FsError | CatalogError, Quota | Storages | Journal> =>
   Effect.scoped(Effect.gen(function* () {
-    const quota = yield* Quota;
-    const journal = yield* Journal;
     const storages = yield* Storages;
     const own = yield* storages.forUser(user);
     // Folders without a quota of their own count in the user's (BEHAVIOUR VF-07, QUOTA-10).
@@ -41,20 +40,44 @@ export const recount = (
       user.virtual_folders.filter((mount) => mount.quota_size === -1),
       (mount) => storages.forFolder(user, mount),
     );
-    const sum = (parts: ReadonlyArray<Usage>): Usage => ({
-      bytes: parts.reduce((all, part) => all + part.bytes, 0),
-      files: parts.reduce((all, part) => all + part.files, 0),
-    });
-    // What was settled before the count must reach the catalog before the count does.
-    const count = Effect.zipLeft(
-      Effect.map(
-        Effect.forEach([own, ...folders], (storage) => countBelow(storage, root, 0)),
-        sum,
-      ),
-      settled,
-    );
-    return yield* quota.recount(user, Effect.provideService(count, Journal, journal));
+    return yield* count(user, [own, ...folders]);
   }));
+
+/** The same for a folder that has a usage of its own: all that lies in it, whoever mounts what part. */
+export const recountFolder = (
+  folder: Folder,
+): Effect.Effect<Usage, FsError | CatalogError, Quota | Storages | Journal> =>
+  Effect.scoped(Effect.gen(function* () {
+    if (folder.mapped_path.includes("%")) {
+      return yield* new FsError({
+        reason: "Unsupported",
+        op: "quota-scan",
+        path: folder.mapped_path,
+        detail: `${folder.name} is another folder for each user: there is no one usage of it`,
+      });
+    }
+    const storage = yield* (yield* Storages).forFolder(
+      { uid: 0, gid: 0, filters: { disable_fs_checks: true } },
+      { ...folder, subpath: "" },
+    );
+    const { id, name, used_quota_size, used_quota_files } = folder;
+    const usage = { used_quota_size, used_quota_files, quota_size: 0, quota_files: 0 };
+    return yield* count({ id, username: `/${name}`, ...usage }, [storage]);
+  }));
+
+const count = (payer: Payer, storages: ReadonlyArray<Storage>) =>
+  Effect.gen(function* () {
+    const quota = yield* Quota;
+    const journal = yield* Journal;
+    const parts = Effect.forEach(storages, (storage) => countBelow(storage, root, 0));
+    const sum = Effect.map(parts, (all): Usage => ({
+      bytes: all.reduce((total, part) => total + part.bytes, 0),
+      files: all.reduce((total, part) => total + part.files, 0),
+    }));
+    // What was settled before the count must reach the catalog before the count does.
+    const counted = Effect.zipLeft(sum, settled);
+    return yield* quota.recount(payer, Effect.provideService(counted, Journal, journal));
+  });
 
 /**
  * Takes a user's usage from the catalog again, after a thread died in the middle

@@ -119,3 +119,52 @@ Deno.test("GRP-11, DIS-14: folder and group commands name problems and refuse wh
   assert.equal(await code("folder", "remove", "f"), 0);
   assert.deepEqual(await json(data, ["folder", "list"]), []);
 });
+
+Deno.test("QUOTA-11: quota-scan counts a folder, and the running server goes by it", async () => {
+  await using disk = await scratch();
+  const before = async (dataDir: string) => {
+    await sluiceMust(dataDir, ["folder", "add", "shared", "--path", `${disk.dir}/shared`]);
+    await sluiceMust(dataDir, ["folder", "add", "own", "--path", `${disk.dir}/%username%`]);
+    const mounts = ["--folder", "/shared=shared:1000000", "--folder", "/own=own"];
+    await sluiceMust(dataDir, ["group", "add", "staff", ...mounts]);
+    await sluiceMust(dataDir, ["user", "update", "ann", "--group", "staff"]);
+  };
+  const w = await makeWorld([{ username: "ann" }], { before });
+  const { dataDir } = w.server;
+  const scan = async () =>
+    JSON.parse(await sluiceMust(dataDir, ["folder", "quota-scan", "shared", "--json"]));
+  {
+    await using _ = w;
+    const file = await noiseFile(`${w.dir}/file`, 70_000);
+    await sftpMust(w.target("ann"), `put ${file} /shared/a`);
+    await Deno.copyFile(file, `${disk.dir}/shared/b`);
+    assert.deepEqual(await scan(), { name: "shared", bytes: 140_000, files: 2 });
+    const shown = await json(dataDir, ["folder", "show", "shared"]);
+    assert.deepEqual([shown.used_quota_size, shown.used_quota_files], [140_000, 2]);
+    // The running server knows it too: nothing of a megabyte is left for this.
+    const big = await noiseFile(`${w.dir}/big`, 900_000);
+    assert.notEqual((await sftp(w.target("ann"), `put ${big} /shared/c`)).code, 0);
+    assert.equal((await sluice(dataDir, ["folder", "quota-scan", "nobody"])).code, 3);
+    const own = await sluice(dataDir, ["folder", "quota-scan", "own"]);
+    assert.equal(own.code, 1);
+    assert.match(own.stderr, /own is another folder for each user/);
+  }
+});
+
+Deno.test("a folder that cannot be opened shows, and keeps nobody from the rest", async () => {
+  await using disk = await scratch();
+  await Deno.writeTextFile(`${disk.dir}/file`, "in the way");
+  const before = async (dataDir: string) => {
+    await sluiceMust(dataDir, ["folder", "add", "gone", "--path", `${disk.dir}/file/below`]);
+    await sluiceMust(dataDir, ["user", "update", "ann", "--folder", "/gone=gone"]);
+  };
+  await using w = await makeWorld([{ username: "ann" }], { before });
+  const file = await noiseFile(`${w.dir}/file`, 70_000);
+  const ann = w.target("ann");
+  const out = await sftpMust(ann, `put ${file} /here\nls -1 /`);
+  assert.match(out, /gone/);
+  assert.match(out, /here/);
+  const refused = await sftp(ann, `put ${file} /gone/x`);
+  assert.notEqual(refused.code, 0);
+  assert.notEqual((await sftp(ann, "ls /gone")).code, 0);
+});

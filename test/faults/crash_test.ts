@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { leftovers, noise } from "../e2e/files.ts";
+import { leftovers, noise, scratch } from "../e2e/files.ts";
 import { eventually, pause } from "../e2e/process.ts";
 import { usageAgrees } from "../e2e/quota_usage.ts";
 import { isBytes, RawSftp, status } from "../e2e/raw_sftp.ts";
-import { Server } from "../e2e/server.ts";
+import { Server, sluiceMust } from "../e2e/server.ts";
 import { makeWorld } from "../e2e/world.ts";
 
 /** Starts a world on a folder of its own, which survives the death of its server. */
-const mortal = async (env: Record<string, string> = {}) => {
+const mortal = async (
+  env: Record<string, string> = {},
+  before?: (dataDir: string) => Promise<void>,
+) => {
   const dataDir = await Deno.makeTempDir({ prefix: "sluice-crash-" });
   const world = await makeWorld([{ username: "ann" }], {
     dataDir,
     env,
     config: { common: { max_per_host_connections: 0 } },
+    ...(before && { before }),
   });
   return {
     ...world,
@@ -119,6 +123,42 @@ for (
     assert.equal((await sftp.put("/doomed", "again")).code, status.ok);
     await usageAgrees(server, "ann");
   });
+}
+
+for (const point of ["publish.before_commit", "publish.after_commit"]) {
+  for (const size of [50_000, 4096]) {
+    Deno.test(`SECURITY 7.2: a kill at ${point} of ${size} bytes in a virtual folder counts in the folder`, async () => {
+      await using disk = await scratch();
+      const env = { SLUICE_FAILPOINTS: `${point}@/shared/doomed=kill` };
+      await using world = await mortal(env, async (dataDir) => {
+        await sluiceMust(dataDir, ["folder", "add", "shared", "--path", `${disk.dir}/shared`]);
+        const mount = ["--folder", "/shared=shared:1000000"];
+        await sluiceMust(dataDir, ["user", "update", "ann", ...mount]);
+      });
+      {
+        await using sftp = await RawSftp.open(world.target("ann"));
+        assert.equal((await sftp.put("/shared/before", "before")).code, status.ok);
+        await assert.rejects(sftp.put("/shared/doomed", noise(size)), "the server died");
+      }
+      await world.server.child.status;
+      await world.server.kill9().catch(() => {});
+      await using server = await Server.start({ dataDir: world.dataDir, config });
+      await using sftp = await RawSftp.open({ ...world.target("ann"), port: server.port });
+      const got = await sftp.get("/shared/doomed");
+      const published = isBytes(got);
+      assert.ok(published || point === "publish.before_commit", "what was published stays");
+      if (published) assert.deepEqual(new Uint8Array(got), new Uint8Array(noise(size)));
+      const expected = published ? [6 + size, 2] : [6, 1];
+      await eventually("the folder's usage is settled", async () => {
+        const shown = JSON.parse(
+          await sluiceMust(world.dataDir, ["folder", "show", "shared", "--json"]),
+        );
+        return `${[shown.used_quota_size, shown.used_quota_files]}` === `${expected}`;
+      });
+      assert.equal((await server.user("ann"))["used_quota_size"], 0);
+      assert.deepEqual(await leftovers(`${disk.dir}/shared`), []);
+    });
+  }
 }
 
 Deno.test("SECURITY 7.2: a kill in the middle of a catalog commit loses no acknowledged upload", async () => {

@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect";
 import { Config } from "../../../src/config/config.ts";
 import { FsError } from "../../../src/errors.ts";
 import type { User } from "../../../src/model/user.ts";
-import { Storages } from "../../../src/storage/storages.ts";
+import { type FolderOwner, Storages } from "../../../src/storage/storages.ts";
 import { isRoot } from "./disk.ts";
 import { toFsError } from "./errors.ts";
 import { local } from "./local.ts";
@@ -20,14 +20,14 @@ export const localStorages: Layer.Layer<Storages, never, Config> = Layer.effect(
         : path.resolve(config.data_dir, user.home_dir);
     return Storages.of({
       forUser: (user) => openAt(user, user.filesystem.provider, () => home(user)),
-      forFolder: (user, mount) =>
-        openAt(user, mount.filesystem?.provider ?? 0, () => {
+      forFolder: (owner, mount) =>
+        openAt(owner, mount.filesystem?.provider ?? 0, () => {
           if (!mount.mapped_path) throw notMapped;
           return path.join(mount.mapped_path, mount.subpath);
         }),
     });
 
-    function openAt(user: User, provider: number, place: () => string) {
+    function openAt(user: FolderOwner, provider: number, place: () => string) {
       const refuse = (reason: FsError["reason"], detail: string) =>
         new FsError({ reason, op: "login", path: "/", detail });
       if (provider !== 0) {
@@ -62,7 +62,7 @@ const notMapped = new FsError({
 });
 
 /** Private to the server's account (or the configured owner); an existing home is left alone. */
-const makeHome = (dir: string, user: User): void => {
+const makeHome = (dir: string, user: FolderOwner): void => {
   try {
     if (Deno.statSync(dir).isDirectory) return;
   } catch (cause) {
