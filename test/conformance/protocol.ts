@@ -32,6 +32,8 @@ export interface Verbs {
   get(path: string): Promise<Said>;
   /** The client has so much of it already. */
   getRest(path: string, has: Content): Promise<Said>;
+  /** Ten bytes, from the tenth on. */
+  getRange(path: string): Promise<Said>;
   getTree(path: string): Promise<Said>;
   list(path: string): Promise<Said>;
   /** Size. */

@@ -5,6 +5,15 @@ import { bytesOf, describe, lines, lookOf } from "./protocol_trees.ts";
 const then = Date.UTC(2020, 0, 2, 3, 4, 0) / 1000;
 const looks = (text: string) => describe(new TextEncoder().encode(text));
 
+const readAhead = {
+  why: "curl reads ahead over SFTP; what it was sent counts",
+  events: ["download /f 16"],
+} as const;
+const noEnd = {
+  why: "FTP has a restart point and no end; what was sent counts",
+  events: ["download /f 16"],
+} as const;
+
 /** Putting and getting the bytes of files. */
 export const fileCases: ReadonlyArray<Case> = [
   {
@@ -70,6 +79,20 @@ export const fileCases: ReadonlyArray<Case> = [
     after: { [`/${name}`]: "hello" },
     events: [`upload /${name} 5`],
   })),
+  {
+    name: "put a name with a backslash, which separates like a slash",
+    before: { "/a/": null },
+    ask: ["put", "/a\\b", "hello"],
+    outcome: "done",
+    after: { "/a/b": "hello" },
+    events: ["upload /a/b 5"],
+  },
+  {
+    name: "put a name that the server keeps for itself",
+    ask: ["put", "/.sluice-upload.e186ce2600000003ca2ea3ef.new", "hello"],
+    outcome: "denied",
+    events: ["failed upload /.sluice-upload.e186ce2600000003ca2ea3ef.new"],
+  },
   {
     name: "put with a modification time",
     ask: ["putDated", "/dated", "hello", then],
@@ -154,6 +177,15 @@ export const fileCases: ReadonlyArray<Case> = [
     outcome: "done",
     shown: describe(bytesOf(300_000)),
     events: ["download /f 200000"],
+  },
+  {
+    name: "get ten bytes out of a file",
+    before: { "/f": "0123456789abcdefghijklmnop" },
+    ask: ["getRange", "/f"],
+    outcome: "done",
+    shown: looks("abcdefghij"),
+    events: ["download /f 10"],
+    except: { SFTP: readAhead, FTP: noEnd, FTPS: noEnd },
   },
   {
     name: "get a tree",

@@ -18,6 +18,8 @@ const refused = {
 } as const;
 const dotDot = { WebDAV: refused, HTTP: refused };
 
+const noNul = { none: "no client of it can be told such a name: arguments end at a NUL" };
+
 /** Directories, names, removal and moving. */
 export const nameCases: ReadonlyArray<Case> = [
   {
@@ -219,6 +221,14 @@ export const nameCases: ReadonlyArray<Case> = [
     },
   },
   {
+    name: "rename a file onto a directory",
+    before: { "/f": "hello", "/d/": null },
+    ask: ["rename", "/f", "/d"],
+    outcome: "unsupported",
+    events: ["failed rename /f -> /d"],
+    except: { WebDAV: { none: "cadaver moves into a directory of that name" } },
+  },
+  {
     name: "rename what is missing",
     ask: ["rename", "/missing", "/g"],
     outcome: "notFound",
@@ -246,6 +256,15 @@ export const nameCases: ReadonlyArray<Case> = [
         events: ["download /f 5", "upload /g 5"],
       },
     },
+  },
+  {
+    name: "copy a directory",
+    before: { "/d/f": "hello" },
+    ask: ["copy", "/d", "/e"],
+    outcome: "done",
+    after: { "/e/f": "hello" },
+    events: ["mkdir /e", "copy /d/f -> /e/f"],
+    except: { SFTP: { none: "sftp's cp copies files only" } },
   },
   {
     name: "copy what is missing",
@@ -325,6 +344,13 @@ export const nameCases: ReadonlyArray<Case> = [
     name: "make a directory with a control character",
     ask: ["mkdir", control],
     outcome: "invalid",
+  },
+  {
+    name: "get a name with a NUL",
+    before: { "/a": "hello" },
+    ask: ["get", "/a\0b"],
+    outcome: "invalid",
+    except: { SFTP: noNul, SCP: noNul, FTP: noNul, FTPS: noNul },
   },
   { name: "put a name that is too long", ask: ["put", long, "hello"], outcome: "tooLong" },
   { name: "make a directory whose name is too long", ask: ["mkdir", long], outcome: "tooLong" },

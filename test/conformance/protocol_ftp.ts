@@ -7,7 +7,7 @@ import { plantTree } from "./protocol_trees.ts";
 const words: Readonly<Record<Refusal, RegExp>> = {
   notFound: /550 .*no such/i,
   noParent: /550 .*no such/i,
-  denied: /550 .*(denied|not allowed here|not followed)/i,
+  denied: /550 .*(denied|not allowed here|not followed|reserved)/i,
   exists: /550 .*exists/i,
   notEmpty: /550 .*not empty/i,
   isDirectory: /550 .*is a directory|550 .*not a file/i,
@@ -49,6 +49,8 @@ const curlVerbs = (account: Account, port: number, tls: boolean): Verbs => {
       const file = await local(has);
       return await fetched(await curl("-C", "-", "-o", file, url(path)), file);
     },
+    getRange: async (path) =>
+      await fetched(await curl("-r", "10-19", "-o", `${dir}/got`, url(path)), `${dir}/got`),
     getTree: async (path) =>
       await fetchedTree(
         await lftp(account, port, tls, `mirror ${quoted(path)} ${dir}/tree`),
@@ -153,7 +155,7 @@ export const ftpDriver: Driver = {
 export const ftpsDriver: Driver = {
   protocol: "FTPS",
   eventProtocol: "FTP",
-  clients: "lftp; curl (append, size, hash, rename, times, links)",
+  clients: "lftp; curl (append, ranges, size, hash, rename, times, links)",
   words,
   lacks,
   verbs: (account) => lftpVerbs(account, account.ports.ftps),

@@ -46,7 +46,7 @@ const sftpWords: Readonly<Record<Refusal, RegExp>> = {
 export const sftpDriver: Driver = {
   protocol: "SFTP",
   eventProtocol: "SFTP",
-  clients: "OpenSSH sftp; curl (put onto a directory, times); rclone (hash)",
+  clients: "OpenSSH sftp; curl (put onto a directory, ranges, times); rclone (hash)",
   words: sftpWords,
   lacks: { append: "OpenSSH's client appends only what resumes a file" },
   verbs: (account) => {
@@ -77,6 +77,8 @@ export const sftpDriver: Driver = {
         const file = await local(has);
         return await fetched(await batch(`reget ${quoted(path)} ${quoted(file)}`), file);
       },
+      getRange: async (path) =>
+        await fetched(await curl("-r", "10-19", "-o", `${dir}/got`, url(path)), `${dir}/got`),
       getTree: async (path) =>
         await fetchedTree(await batch(`get -r ${quoted(path)} ${dir}/tree`), `${dir}/tree`),
       list: async (path) => {
@@ -121,7 +123,7 @@ export const scpDriver: Driver = {
   words: {
     notFound: /No such file/i,
     noParent: /No such file/i,
-    denied: /denied|not allowed|not followed/i,
+    denied: /denied|not allowed|not followed|reserved/i,
     exists: /exists/i,
     notEmpty: /not empty/i,
     isDirectory: /is a directory|not a regular file/i,
@@ -137,6 +139,7 @@ export const scpDriver: Driver = {
     resume: "SCP has no offsets",
     append: "SCP has no offsets",
     getRest: "SCP has no offsets",
+    getRange: "SCP has no offsets",
     list: transfersOnly,
     stat: transfersOnly,
     hash: transfersOnly,
