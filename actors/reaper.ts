@@ -1,5 +1,6 @@
 import { type Cause, type Duration, Effect, Schedule, type Scope } from "effect";
 import { Users } from "../src/catalog/catalog.ts";
+import { DavState } from "../src/dav/state.ts";
 import type { CatalogError, FsError } from "../src/errors.ts";
 import type { User } from "../src/model/user.ts";
 import type { Storage } from "../src/storage/storage.ts";
@@ -95,4 +96,14 @@ export const reaper = (
     "reaper",
     { restart: "permanent", max: 10, within: "10 minutes" },
     Effect.repeat(sweepHomes, Schedule.spaced(interval)),
+  );
+
+/** Permanent: removes WebDAV locks whose time is over, at the start and then every `interval`. */
+export const lockReaper = (
+  interval: Duration.DurationInput,
+): Effect.Effect<void, Cause.Cause<CatalogError>, DavState> =>
+  supervise(
+    "lock reaper",
+    { restart: "permanent", max: 10, within: "10 minutes" },
+    Effect.repeat(Effect.flatMap(DavState, ({ expire }) => expire), Schedule.spaced(interval)),
   );

@@ -12,9 +12,9 @@ export const davHandlers: Effect.Effect<Handlers, never, DavState> = Effect.map(
     "dav.locks": state.locks,
     "dav.properties": state.properties,
     "dav.change": state.change,
-    "dav.removed": state.removed,
     "dav.copied": state.copied,
-    "dav.moved": state.moved,
+    "dav.follow": state.follow,
+    "dav.claim": state.claim,
   }),
 );
 
@@ -29,8 +29,9 @@ export const remoteDavState: Layer.Layer<DavState, never, Hub> = Layer.effect(
       locks: (...args) => hub.call("dav.locks", ...args),
       properties: (...args) => hub.call("dav.properties", ...args),
       change: (...args) => hub.call("dav.change", ...args),
-      removed: (...args) => hub.call("dav.removed", ...args),
       copied: (...args) => hub.call("dav.copied", ...args),
-      moved: (...args) => hub.call("dav.moved", ...args),
+      follow: (owner) => hub.call("dav.follow", owner),
+      claim: (...args) => hub.call("dav.claim", ...args),
+      expire: Effect.dieMessage("dav.expire is the main thread's"),
     })),
 );

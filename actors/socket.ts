@@ -56,6 +56,7 @@ export class Socket {
     });
     try {
       conn.setNoDelay(true);
+      conn.setKeepAlive(true);
     } catch {
       // The client is gone already; reading will tell.
     }

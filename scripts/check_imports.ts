@@ -23,6 +23,7 @@ const fences: ReadonlyArray<readonly [name: RegExp, allowed: ReadonlyArray<strin
   [/^@node-rs\//, ["adapters/passwords/"]],
   [/^otplib$/, ["adapters/otp/"]],
   [/^hono$/, ["web/"]],
+  [/^saxes$/, ["adapters/webdav/"]],
   [/^(busboy|@zip\.js\/zip\.js)$/, ["web/api/"]],
   [/^commander$/, ["src/cli/"]],
 ];

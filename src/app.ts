@@ -1,6 +1,7 @@
 import { Cause, Deferred, Effect, Layer, Scope } from "effect";
 import { Registry } from "../actors/registry.ts";
-import { reaper } from "../actors/reaper.ts";
+import { lockReaper, reaper } from "../actors/reaper.ts";
+import { uploadReaper } from "../actors/upload_reaper.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { libsqlLayer } from "../adapters/libsql/layer.ts";
@@ -8,14 +9,15 @@ import { placeOf } from "../adapters/libsql/open.ts";
 import { layer as totp } from "../adapters/otp/totp.ts";
 import { layer as passwords } from "../adapters/passwords/passwords.ts";
 import { chooseAlgorithms } from "../adapters/ssh/algorithms.ts";
-import { localStorages } from "../adapters/storage/local/layer.ts";
+import { localKeptObjects, localStorages } from "../adapters/storage/local/layer.ts";
 import { controlApp } from "../web/control_app.ts";
 import { telemetryApp } from "../web/telemetry_app.ts";
 import { type ListenFailed, serveApp } from "../web/serve.ts";
 import type { Users } from "./catalog/catalog.ts";
+import { davLayer } from "./catalog/dav.ts";
+import { uploadRecords } from "./catalog/uploads.ts";
 import { Writer } from "./catalog/database.ts";
 import { Config, type Settings } from "./config/config.ts";
-import { memoryDavState } from "./dav/memory_state.ts";
 import { ConfigError } from "./errors.ts";
 import { Journal } from "./events/journal.ts";
 import { ensureFirstAdmin } from "./first_admin.ts";
@@ -32,7 +34,8 @@ import { vfsFactory } from "./vfs/factory.ts";
 
 /** Accounts, journal and secrets: what commands work on, without anything that listens. */
 export const catalogLayer = (settings: Settings) =>
-  libsqlLayer.pipe(
+  Layer.merge(uploadRecords, localKeptObjects).pipe(
+    Layer.provideMerge(libsqlLayer),
     Layer.provideMerge(Layer.mergeAll(passwords, totp, intentLog("hub"))),
     Layer.provideMerge(Layer.succeed(Config, settings)),
   );
@@ -86,7 +89,7 @@ export const serve = (settings: Settings, options: ServeOptions) =>
       // Only here: with workers the main thread needs nothing of it.
       const { identityLayer, serveProtocols } = yield* Effect.promise(() => import("./serving.ts"));
       const services = yield* Layer.build(
-        Layer.mergeAll(identityLayer, Registry.layer, memoryDavState).pipe(
+        Layer.mergeAll(identityLayer, Registry.layer, davLayer).pipe(
           Layer.provideMerge(watchman),
           Layer.provideMerge(filesLayer(settings)),
         ),
@@ -148,6 +151,8 @@ const run = <E, R>(
     onReady({ listeners });
     // Only now: it reads every user.
     if (sweep !== false) yield* Effect.forkScoped(reaper("1 hour"));
+    yield* Effect.forkScoped(lockReaper("5 minutes"));
+    if (sweep !== false) yield* Effect.forkScoped(uploadReaper);
 
     // Without a writer nothing can be recorded: ending, for the supervisor outside to start anew, is the safe side.
     const { lost } = yield* Writer;

@@ -7,19 +7,20 @@ import { accountHandlers } from "../actors/remote_accounts.ts";
 import { journalHandlers } from "../actors/remote_journal.ts";
 import { sweepAfter } from "../actors/reaper.ts";
 import { elsewhereHandlers } from "../actors/remote_uploads.ts";
+import { uploadRecordHandlers } from "../actors/remote_upload_records.ts";
 import type { Handlers, Peer } from "../actors/rpc.ts";
 import { type Prepared, runWorkers } from "../actors/workers.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
 import { type Binding, Config } from "./config/config.ts";
-import { memoryDavState } from "./dav/memory_state.ts";
+import { davLayer } from "./catalog/dav.ts";
 import { type ConfigError, FsError } from "./errors.ts";
 import { countEscape } from "./escapes.ts";
 import { Journal } from "./events/journal.ts";
 import { failpoints } from "./failpoint.ts";
 import { watchman } from "./guard/watchman.ts";
 import { SecondFactor } from "./identity/second_factor.ts";
-import { prepareCertificate, prepareHostKeys } from "./host_keys.ts";
+import { prepareCertificates, prepareHostKeys } from "./host_keys.ts";
 import { stageAs } from "./storage/staged.ts";
 import { takeTurnsAs } from "./storage/turns.ts";
 import { takeThread } from "./threads.ts";
@@ -29,6 +30,7 @@ import { admit, Participant, type SharedMemory, shareMemory, workerLives } from 
 import { sharedQuota } from "./vfs/quota_accounts.ts";
 import { reread, Settled } from "./vfs/recount.ts";
 import { recoverPart } from "./vfs/recovery.ts";
+import { UploadRecords } from "./vfs/upload_records.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
 
 type Listeners = Readonly<Record<string, ReadonlyArray<string>>>;
@@ -64,7 +66,7 @@ export const startCrew = (count: number) =>
       const settings = yield* Config;
       // Once, here: workers that each made the missing ones would not agree.
       yield* prepareHostKeys(settings);
-      yield* prepareCertificate(settings);
+      yield* prepareCertificates(settings);
       const ports = yield* Effect.acquireRelease(
         Scope.make(),
         (scope, exit) => Scope.close(scope, exit),
@@ -89,7 +91,9 @@ export const startCrew = (count: number) =>
   });
 
 /** What the main thread keeps for all, besides the catalog. */
-const hubLayer = (memory: SharedMemory) =>
+const hubLayer = (memory: SharedMemory) => Layer.provideMerge(davLayer, hubServices(memory));
+
+const hubServices = (memory: SharedMemory) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const own = yield* Journal;
@@ -110,7 +114,6 @@ const hubLayer = (memory: SharedMemory) =>
     Layer.provideMerge(Layer.mergeAll(
       sharedQuota,
       localStorages,
-      memoryDavState,
       hubRegistry,
       Layer.provide(SecondFactor.layer, masterKey),
     )),
@@ -139,6 +142,7 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
     };
     const giveBack = yield* giveBackAll;
     const accounts = yield* Accounts;
+    const records = yield* UploadRecords;
     return (index: number): Effect.Effect<Prepared, never, Scope.Scope> =>
       Effect.gen(function* () {
         /** Whose files the worker may write. */
@@ -153,8 +157,9 @@ const preparing = (memory: SharedMemory, settings: Config["Type"]) =>
             return accounts.open(owner);
           });
         const seats = yield* branches.handlers;
+        const uploads = yield* Effect.provideService(uploadRecordHandlers, UploadRecords, records);
         const greeting: Greeting = { index, settings, failpoints: failpoints(), participant };
-        return { handlers: { ...fixed, ...seats, "accounts.open": open }, greeting };
+        return { handlers: { ...fixed, ...seats, ...uploads, "accounts.open": open }, greeting };
       });
   });
 

@@ -20,11 +20,32 @@ export const prepareHostKeys = (settings: Settings) =>
     return [...keys.keys()];
   });
 
-/** Reads the certificate of FTPS, making the server's own if that is missing. */
-export const prepareCertificate = ({ ftpd, data_dir: dataDir }: Settings) =>
-  ftpd.bindings.length === 0 ? Effect.void : Effect.asVoid(loadCertificate({
-    dataDir,
-    certificate: ftpd.certificate_file,
-    key: ftpd.certificate_key_file,
-    where: "ftpd",
-  }));
+/** Reads the certificate that a web section serves with. */
+export const webCertificate = (settings: Settings, section: "httpd" | "webdavd") =>
+  loadCertificate({
+    dataDir: settings.data_dir,
+    certificate: settings[section].certificate_file,
+    key: settings[section].certificate_key_file,
+    where: section,
+  });
+
+/** Reads every certificate that is served with, making the server's own if that is missing. */
+export const prepareCertificates = (settings: Settings) =>
+  Effect.gen(function* () {
+    const { ftpd, data_dir: dataDir } = settings;
+    for (const [i, binding] of ftpd.bindings.entries()) {
+      const own = binding.certificate_file !== "" || binding.certificate_key_file !== "";
+      const { certificate_file, certificate_key_file } = own ? binding : ftpd;
+      yield* loadCertificate({
+        dataDir,
+        certificate: certificate_file,
+        key: certificate_key_file,
+        where: own ? `ftpd.bindings.${i}` : "ftpd",
+      });
+    }
+    for (const section of ["httpd", "webdavd"] as const) {
+      if (settings[section].bindings.some(({ enable_https }) => enable_https)) {
+        yield* webCertificate(settings, section);
+      }
+    }
+  });

@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect";
+import type { Site } from "../actors/exchange.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { layer as tokenStore } from "../adapters/keys/token_store.ts";
@@ -8,8 +9,10 @@ import { serveSsh } from "../adapters/ssh/server.ts";
 import { serveSftp } from "../adapters/ssh/sftp/sftp.ts";
 import { davSites } from "../adapters/webdav/server.ts";
 import { userApi } from "../web/api/site.ts";
+import { tusSite } from "../web/api/tus/site.ts";
 import { listenForUsers } from "../web/users_listener.ts";
 import { Config } from "./config/config.ts";
+import { webCertificate } from "./host_keys.ts";
 import { layer as identity, sharedLayer } from "./identity/layer.ts";
 
 /** Who may log in, in a server of one thread. */
@@ -28,25 +31,32 @@ export const workerIdentity = Layer.merge(Layer.provide(sharedLayer, keyFiles), 
 export const serveProtocols = Effect.gen(function* () {
   const ssh = yield* serveSsh({ sftp: serveSftp, exec: commandEngine });
   const ftp = yield* serveFtp;
-  const { common, httpd, webdavd } = yield* Config;
   const dav = yield* davSites;
   const api = yield* userApi;
-  const serveHttp = (section: "httpd" | "webdavd", prefix: string) =>
-    Effect.forEach(
-      section === "httpd" ? httpd.bindings : webdavd.bindings,
-      ({ address, port }) =>
-        listenForUsers({
-          address,
-          port,
-          where: `${section}.bindings`,
-          sites: section === "httpd" ? [dav(prefix), api] : [dav(prefix)],
-          idleMinutes: common.idle_timeout,
-        }),
-    );
+  const tus = yield* tusSite;
   return {
     sftp: ssh.addresses,
     ftp: ftp.addresses,
-    http: yield* serveHttp("httpd", "/dav"),
-    webdav: yield* serveHttp("webdavd", ""),
+    http: yield* serveWeb("httpd", [dav("/dav"), tus, api]),
+    webdav: yield* serveWeb("webdavd", [dav("")]),
   };
 });
+
+/** Serves `sites` on the bindings of one section. */
+const serveWeb = (section: "httpd" | "webdavd", sites: ReadonlyArray<Site>) =>
+  Effect.gen(function* () {
+    const settings = yield* Config;
+    const { bindings } = settings[section];
+    const tls = bindings.some(({ enable_https }) => enable_https)
+      ? yield* webCertificate(settings, section)
+      : undefined;
+    return yield* Effect.forEach(bindings, ({ address, port, enable_https }) =>
+      listenForUsers({
+        address,
+        port,
+        where: `${section}.bindings`,
+        sites,
+        idleMinutes: settings.common.idle_timeout,
+        ...(enable_https && tls ? { tls: { cert: tls.certificate, key: tls.key } } : {}),
+      }));
+  });

@@ -7,6 +7,7 @@ import { remoteAccounts } from "../actors/remote_accounts.ts";
 import { remoteDavState } from "../actors/remote_dav.ts";
 import { remoteSink } from "../actors/remote_journal.ts";
 import { remoteElsewhere, uploadHandlers } from "../actors/remote_uploads.ts";
+import { remoteUploadRecords } from "../actors/remote_upload_records.ts";
 import { type Handlers, Hub, openPeer, type Port } from "../actors/rpc.ts";
 import { intentLog } from "../adapters/intents/layer.ts";
 import { localStorages } from "../adapters/storage/local/layer.ts";
@@ -35,6 +36,7 @@ const services = ({ settings, participant }: Greeting) =>
         remoteAccounts,
         remoteDavState,
         remoteGuard,
+        remoteUploadRecords,
         remoteSink,
         intentLog(partOf(participant)),
       ),

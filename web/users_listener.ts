@@ -17,6 +17,8 @@ export interface UsersListener {
   /** Where the setting came from, for the error when the address cannot be bound. */
   readonly where: string;
   readonly sites: ReadonlyArray<Site>;
+  /** PEM texts: the port speaks TLS, with HTTP/2 where the client asks for it. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Minutes without a byte before an exchange is ended; 0 never. */
   readonly idleMinutes: number;
 }
@@ -143,6 +145,7 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
           port,
           reusePort,
           signal: end.signal,
+          ...options.tls,
           onListen: () => {},
           onError: () => new Response(null, { status: 500 }),
         }, handler);

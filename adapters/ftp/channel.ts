@@ -14,6 +14,8 @@ export interface Channel {
   finish(): Promise<void>;
   /** Cuts the connection. Idempotent. */
   destroy(): void;
+  /** Bytes that went over the wire so far. */
+  moved(): number;
 }
 
 /** Bytes that one read may bring. */
@@ -24,6 +26,7 @@ const HANDSHAKE_MS = 20_000;
 export const plainChannel = (conn: Deno.TcpConn): Channel => {
   const buffer = new Uint8Array(CHUNK);
   let open = true;
+  let moved = 0;
   const destroy = () => {
     if (!open) return;
     open = false;
@@ -32,16 +35,22 @@ export const plainChannel = (conn: Deno.TcpConn): Channel => {
   return {
     read: async () => {
       const count = await conn.read(buffer);
+      moved += count ?? 0;
       return count === null ? undefined : buffer.subarray(0, count);
     },
     write: async (bytes) => {
-      for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+      for (let at = 0; at < bytes.length;) {
+        const count = await conn.write(bytes.subarray(at));
+        at += count;
+        moved += count;
+      }
     },
     finish: async () => {
       await conn.closeWrite();
       destroy();
     },
     destroy,
+    moved: () => moved,
   };
 };
 
@@ -53,7 +62,9 @@ export const tlsChannel = async (
   upload: boolean,
 ): Promise<Channel> => {
   const socket = new Socket(conn);
-  const { tls, feed, ended: cut, gone, release, hold } = secure(socket, context, upload);
+  const { tls, feed, ended: cut, gone, release, hold, moved } = secure(socket, context, {
+    quiet: upload,
+  });
   const arrived: Uint8Array[] = [];
   let waiting = 0;
   let failure: Error | undefined;
@@ -129,5 +140,6 @@ export const tlsChannel = async (
       setTimeout(() => tls.destroy(), 2000);
     },
     destroy: () => void tls.destroy(),
+    moved,
   };
 };

@@ -1,5 +1,7 @@
 import { plainAddress } from "../../actors/listener.ts";
+import { addressAllowed } from "../../src/guard/address_lists.ts";
 import { chooseHash, hashFeature } from "./commands_files.ts";
+import { allFacts } from "./listing.ts";
 import { refuse, type Reply, reply } from "./reply.ts";
 import type { Command, State } from "./state.ts";
 
@@ -12,13 +14,18 @@ const passiveOptions = (state: State) => ({
 
 /** What PASV tells: the address from the settings, else the one that the client came to (BEHAVIOUR FTP-06). */
 const publicAddress = async (state: State): Promise<string> => {
-  const { passive_host: host } = state.settings;
+  const { passive_host, passive_ip_overrides: overrides } = state.settings;
+  const peer = plainAddress(state.control.remoteAddress);
+  const found = overrides.find(({ networks }) =>
+    networks.length > 0 && addressAllowed({ allowed: networks, denied: [] }, peer)
+  );
+  const host = found?.ip ?? passive_host;
   if (host === "") return plainAddress(state.control.localAddress);
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return host;
   const signal = AbortSignal.timeout(5000);
-  const [found] = await Deno.resolveDns(host, "A", { signal }).catch(() => []);
-  if (found === undefined) throw refuse(425, "the public address cannot be found");
-  return found;
+  const [resolved] = await Deno.resolveDns(host, "A", { signal }).catch(() => []);
+  if (resolved === undefined) throw refuse(425, "the public address cannot be found");
+  return resolved;
 };
 
 const pasv = async (state: State): Promise<Reply> => {
@@ -57,12 +64,21 @@ const octet = "(0|[1-9]\\d?|1\\d\\d|2[0-4]\\d|25[0-5])";
 const hostPort = new RegExp(`^${Array(6).fill(octet).join(",")}$`);
 const extended = /^\|([12])\|([0-9a-fA-F.:]+)\|([1-9]\d{0,4})\|$/;
 
+/** What 220 says. */
+export const bannerOf = ({ banner }: State["settings"]): string | ReadonlyArray<string> =>
+  banner === "" ? "Sluice" : banner.split(/\r?\n/);
+
 const login: Command = {
   early: true,
   argument: "required",
-  handler: (state, argument) => {
+  handler: async (state, argument) => {
     if (state.tlsMode !== 0 && !state.control.tls) throw refuse(530, "TLS first: AUTH TLS");
     if (state.account) throw refuse(503, "you are logged in already");
+    if (state.certificateRequired && !state.certificate()) {
+      throw refuse(530, "a TLS certificate of yours is required");
+    }
+    const certified = await state.certify(argument);
+    if (certified) return certified;
     state.username = argument;
     return reply(331, "now the password");
   },
@@ -85,13 +101,14 @@ const features = (state: State) => [
   "CLNT",
   "EPRT",
   "EPSV",
+  "HOST",
   ...(state.settings.hash_support
     ? [hashFeature(state), "XMD5", "XSHA1", "XSHA256", "XSHA512"]
     : []),
   "MDTM",
   "MFF modify;UNIX.mode;",
   "MFMT",
-  "MLST type*;size*;modify*;UNIX.mode*;",
+  `MLST ${allFacts.map((fact) => `${fact}${state.facts.includes(fact) ? "*" : ""};`).join("")}`,
   "PBSZ",
   "PROT",
   "REST STREAM",
@@ -99,6 +116,26 @@ const features = (state: State) => [
   "TVFS",
   "UTF8",
 ];
+
+/** OPTS MLST: names that are not known are passed over (RFC 3659 section 7.9). */
+const chooseFacts = (state: State, text: string): Reply => {
+  const wanted = text.toLowerCase().split(";");
+  state.facts = allFacts.filter((fact) => wanted.includes(fact.toLowerCase()));
+  return reply(200, `MLST OPTS ${state.facts.map((fact) => `${fact};`).join("")}`.trimEnd());
+};
+
+/** Which server is meant (RFC 7151); all names are served alike. */
+const host = (state: State, name: string): Reply => {
+  if (state.account) throw refuse(503, "HOST comes before the login");
+  if (!/^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$/.test(name)) {
+    throw refuse(501, "use a host name or an address in brackets");
+  }
+  const known = state.settings.host_names;
+  const is = (other: string) => other.toLowerCase() === name.toLowerCase();
+  if (known.length > 0 && !known.some(is)) throw refuse(504, "there is no such host here");
+  state.username = undefined;
+  return reply(220, bannerOf(state.settings));
+};
 
 const done = (text: string) => () => reply(200, text);
 
@@ -114,7 +151,7 @@ export const connectionCommands: Readonly<Record<string, Command>> = {
       if (!/^(TLS|TLS-C|SSL|TLS-P)$/i.test(argument)) throw refuse(504, "only AUTH TLS");
       if (state.control.tls) throw refuse(503, "TLS is on already");
       state.username = undefined;
-      state.control.upgrade(state.context, reply(234, "begin the TLS handshake"));
+      state.control.upgrade(state.tls, reply(234, "begin the TLS handshake"));
       return reply(0, "");
     },
   },
@@ -195,12 +232,9 @@ export const connectionCommands: Readonly<Record<string, Command>> = {
   NOOP: { early: true, handler: done("here") },
   SYST: { early: true, handler: () => reply(215, "UNIX Type: L8") },
   FEAT: { early: true, handler: (state) => reply(211, ["Features:", ...features(state), "End"]) },
+  HOST: { early: true, argument: "required", handler: host },
   CLNT: { early: true, handler: done("welcome") },
   HELP: { early: true, handler: () => reply(214, "see RFC 959, 3659 and 4217") },
-  STAT: {
-    handler: (_, argument) =>
-      argument === "" ? reply(211, "all is well") : reply(504, "use MLST or LIST"),
-  },
   OPTS: {
     early: true,
     argument: "required",
@@ -211,7 +245,7 @@ export const connectionCommands: Readonly<Record<string, Command>> = {
         case "UTF8":
           return /^(ON)?$/i.test(value) ? reply(200, "UTF8 is on") : reply(504, "UTF8 stays on");
         case "MLST":
-          return reply(200, "MLST OPTS type;size;modify;UNIX.mode;");
+          return chooseFacts(state, value);
         case "HASH":
           if (state.settings.hash_support) return chooseHash(state, value);
       }

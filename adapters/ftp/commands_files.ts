@@ -137,13 +137,14 @@ export const fileCommands: Readonly<Record<string, Command>> = {
       const { vfs, cwd } = accountOf(state);
       const path = argument === "" ? cwd : await pathOf(state, argument);
       const entry = await state.run(vfs.stat(path));
-      return reply(250, ["facts:", `${facts(entry)} ${path}`, "end"]);
+      return reply(250, ["facts:", `${facts(entry, state.facts)} ${path}`, "end"]);
     },
   },
   AVBL: {
     handler: async (state, argument) => {
       const { vfs, cwd } = accountOf(state);
       const path = argument === "" ? cwd : await pathOf(state, argument);
+      await state.run(vfs.stat(path));
       return reply(213, String((await state.run(vfs.available(path))).freeBytes));
     },
   },

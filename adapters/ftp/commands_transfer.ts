@@ -1,4 +1,5 @@
 import { Effect, Stream } from "effect";
+import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { OpenOptions } from "../../src/vfs/vfs.ts";
 import { basename, parent, type VPath } from "../../src/vpath.ts";
@@ -14,7 +15,7 @@ const read = { read: true, write: false, append: false, create: false, truncate:
 /** Opens the data connection, moves bytes over it, and says how it went. */
 const transfer = async (
   state: State,
-  move: (channel: Channel, alive: () => void) => Promise<void>,
+  move: (channel: Channel) => Promise<void>,
   upload = false,
 ): Promise<Reply> => {
   const { data, settings } = state;
@@ -24,14 +25,16 @@ const transfer = async (
   const channel = await data.open(upload);
   const watch = watchStill(channel, settings.data_timeout * 1000);
   try {
-    await move(channel, watch.alive);
+    await move(channel);
     data.done();
     return reply(226, "the transfer is complete");
   } catch (error) {
-    data.release();
+    const ours = error instanceof FsError && !data.aborted;
+    if (ours && upload) data.linger();
+    else data.release();
     watch.check();
     if (data.aborted) throw refuse(426, "the transfer was aborted");
-    if (error instanceof Error && "reason" in error) throw error;
+    if (ours) throw error;
     throw refuse(426, "the data connection was cut");
   } finally {
     watch.stop();
@@ -57,8 +60,8 @@ const upload = async (state: State, path: VPath, append: boolean): Promise<Reply
   const handle = await state.openFile(vfs, path, options);
   try {
     const start = append ? (await state.run(handle.stat())).size : offset;
-    return await transfer(state, async (channel, alive) => {
-      await receiveFile(handle, channel, start, state.ascii, alive);
+    return await transfer(state, async (channel) => {
+      await receiveFile(handle, channel, start, state.ascii);
       // Only an end that the client meant comes this far.
       await state.run(handle.close());
       await channel.finish().catch(() => {});
@@ -76,8 +79,8 @@ const download = async (state: State, path: VPath): Promise<Reply> => {
   try {
     const { size } = await state.run(handle.stat());
     if (offset > size) throw refuse(554, "REST is beyond the end of the file");
-    return await transfer(state, async (channel, alive) => {
-      await sendFile(handle, channel, offset, state.ascii, alive);
+    return await transfer(state, async (channel) => {
+      await sendFile(handle, channel, offset, state.ascii);
       await state.run(handle.close());
     });
   } finally {
@@ -112,8 +115,8 @@ const list = async (state: State, argument: string, format: Format, wild: boolea
   const entries = found.kind === "dir"
     ? vfs.list(directory)
     : Stream.make({ ...found, name: basename(directory) });
-  return await transfer(state, async (channel, alive) => {
-    const sender = lineSender(channel, alive);
+  return await transfer(state, async (channel) => {
+    const sender = lineSender(channel);
     const now = Date.now();
     await state.run(
       Stream.runForEach(
@@ -128,7 +131,42 @@ const list = async (state: State, argument: string, format: Format, wild: boolea
   });
 };
 
-/** Commands that move bytes over a data connection. */
+/** Characters of a listing that fits on a control connection. */
+const MAX_STAT = 64 * 1024;
+
+/** How the session stands; or of a path what LIST would say (RFC 959 section 4.1.3). */
+const stat = async (state: State, argument: string): Promise<Reply> => {
+  const { vfs, cwd } = accountOf(state);
+  if (argument === "") {
+    const protection = state.control.tls ? state.control.tls.getProtocol() ?? "TLS" : "in clear";
+    return reply(211, [
+      "Status:",
+      `control connection ${protection}, data ${state.data.secured ? "protected" : "in clear"}`,
+      `TYPE ${state.ascii ? "A" : "I"}; STRU F; MODE S`,
+      `directory ${cwd}`,
+      "End",
+    ]);
+  }
+  const path = await pathOf(state, withoutOptions(argument));
+  const found = await state.run(vfs.stat(path));
+  const now = Date.now();
+  const lines: string[] = [];
+  let length = 0;
+  const entries = found.kind === "dir" ? vfs.list(path) : Stream.make({ ...found, name: path });
+  await state.run(
+    Stream.runForEachWhile(entries, (entry) =>
+      Effect.sync(() => {
+        const line = longLine(entry, now);
+        length += line.length;
+        lines.push(line);
+        return length <= MAX_STAT;
+      })),
+  );
+  if (length > MAX_STAT) throw refuse(450, "too much for STAT; use LIST or MLSD");
+  return reply(found.kind === "dir" ? 212 : 213, [`Status of ${path}:`, ...lines, "End"]);
+};
+
+/** Commands that move bytes over a data connection, and STAT, which lists without one. */
 export const transferCommands: Readonly<Record<string, Command>> = {
   RETR: {
     argument: "required",
@@ -144,6 +182,7 @@ export const transferCommands: Readonly<Record<string, Command>> = {
     argument: "required",
     handler: async (state, argument) => upload(state, await pathOf(state, argument), true),
   },
+  STAT: { handler: stat },
   LIST: { handler: (state, argument) => list(state, withoutOptions(argument), longLine, true) },
   NLST: {
     handler: (state, argument) =>
@@ -151,6 +190,6 @@ export const transferCommands: Readonly<Record<string, Command>> = {
   },
   MLSD: {
     handler: (state, argument) =>
-      list(state, argument, (entry) => `${facts(entry)} ${entry.name}`, false),
+      list(state, argument, (entry) => `${facts(entry, state.facts)} ${entry.name}`, false),
   },
 };

@@ -1,8 +1,8 @@
-import type { SecureContext, TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { Socket } from "../../actors/socket.ts";
 import { type Line, LineReader } from "./lines.ts";
 import { encodeReply, type Reply } from "./reply.ts";
-import { secure, type Secured } from "./secure.ts";
+import { secure, type Secured, type ServerTls } from "./secure.ts";
 
 /** What a control connection tells. */
 export interface ControlEvents {
@@ -45,7 +45,7 @@ export class Control {
   }
 
   /** Starts reading; with `implicit` the client begins with the handshake. */
-  open(implicit: SecureContext | undefined, ready: () => void): void {
+  open(implicit: ServerTls | undefined, ready: () => void): void {
     if (implicit) this.#start(implicit, ready);
     this.#socket.open({
       data: (chunk) => this.#secured ? this.#secured.feed(chunk) : this.#data(chunk),
@@ -59,7 +59,7 @@ export class Control {
   }
 
   /** Answers 234, then starts TLS. What the client sent before it read that is never run. */
-  upgrade(context: SecureContext, accepted: Reply): void {
+  upgrade(context: ServerTls, accepted: Reply): void {
     this.#expectsNothing = true;
     if (this.#reader.pending > 0) return this.destroy("data before the TLS handshake");
     this.#socket.write(encodeReply(accepted), () => {
@@ -82,12 +82,12 @@ export class Control {
   }
 
   pause(): void {
-    if (this.#tls) this.#tls.pause();
+    if (this.#secured) this.#secured.hold(true);
     else this.#socket.pause();
   }
 
   resume(): void {
-    if (this.#tls) this.#tls.resume();
+    if (this.#secured) this.#secured.hold(false);
     else this.#socket.resume();
   }
 
@@ -104,8 +104,8 @@ export class Control {
     this.#closed(why);
   }
 
-  #start(context: SecureContext, ready: () => void): void {
-    const secured = secure(this.#socket, context);
+  #start(context: ServerTls, ready: () => void): void {
+    const secured = secure(this.#socket, context.context, { askForCertificate: context.ask });
     this.#secured = secured;
     this.#reader = new LineReader();
     const { tls } = secured;
@@ -121,15 +121,12 @@ export class Control {
   #data(chunk: Uint8Array): void {
     if (this.#over) return;
     if (this.#expectsNothing) return this.destroy("data before the TLS handshake");
-    const whole = this.#reader.feed(chunk, (line, rest) => {
+    this.#reader.feed(chunk, (line, rest) => {
       this.#events.line(line);
       if (!this.#expectsNothing) return !this.#over;
       if (rest > 0) this.destroy("data before the TLS handshake");
       return false;
     });
-    if (whole || this.#over) return;
-    this.reply({ code: 500, text: "the line is too long" });
-    this.close("a line was too long");
   }
 
   #closed(why: string): void {

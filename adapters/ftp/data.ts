@@ -3,6 +3,10 @@ import { type Channel, plainChannel, tlsChannel } from "./channel.ts";
 import { Passive, type PassiveOptions } from "./passive.ts";
 import { refuse } from "./reply.ts";
 
+/** What a client may still send after its upload has failed. */
+const LINGER_MS = 3000;
+const LINGER_BYTES = 64 * 1024 * 1024;
+
 /** The data connections of one session: at most one listener, and one transfer, at a time. */
 export class DataConnections {
   /** PROT P. */
@@ -12,6 +16,7 @@ export class DataConnections {
   #passive: Passive | undefined;
   #target: { readonly hostname: string; readonly port: number } | undefined;
   #channel: Channel | undefined;
+  #lingering: Channel | undefined;
   #opening = false;
   #aborted = false;
   #closed = false;
@@ -102,6 +107,11 @@ export class DataConnections {
     if (this.#opening) this.forget();
   }
 
+  /** Bytes of the transfer under way; undefined where there is none. */
+  get moving(): number | undefined {
+    return this.#channel?.moved();
+  }
+
   get aborted(): boolean {
     return this.#aborted;
   }
@@ -110,6 +120,18 @@ export class DataConnections {
   release(): void {
     this.#channel?.destroy();
     this.#channel = undefined;
+  }
+
+  /**
+   * The transfer failed, but the client may go on to send: a while its bytes are
+   * thrown away, for a client that is cut while it sends often does not read why.
+   */
+  linger(): void {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    this.#lingering?.destroy();
+    this.#lingering = channel;
+    if (channel) void discard(channel);
   }
 
   /** Like {@linkcode release} after a good end, which may still be on its way. */
@@ -130,5 +152,20 @@ export class DataConnections {
     this.abort();
     this.forget();
     this.release();
+    this.#lingering?.destroy();
   }
 }
+
+/** Reads until the client ends, or has had its time or bytes; then the connection is cut. */
+const discard = async (channel: Channel): Promise<void> => {
+  const timer = setTimeout(() => channel.destroy(), LINGER_MS);
+  const end = channel.moved() + LINGER_BYTES;
+  try {
+    while (channel.moved() < end && await channel.read());
+  } catch {
+    // It is gone, as it should be.
+  } finally {
+    clearTimeout(timer);
+    channel.destroy();
+  }
+};

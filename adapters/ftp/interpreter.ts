@@ -1,7 +1,7 @@
 import { connectionCommands } from "./commands_connection.ts";
 import { fileCommands } from "./commands_files.ts";
 import { transferCommands } from "./commands_transfer.ts";
-import type { Line } from "./lines.ts";
+import type { BadLine, Line } from "./lines.ts";
 import { failureReply, type Reply, reply } from "./reply.ts";
 import type { Command, State } from "./state.ts";
 
@@ -19,18 +19,23 @@ const aliases: Readonly<Record<string, string>> = {
   XRMD: "RMD",
 };
 
-/** Commands that may wait for the one under way; then the client is not read. */
-const MAX_QUEUED = 64;
+/** Commands, and bytes of them, that may wait for the one under way; then the client is not read. */
+const MAX_QUEUED = 1000;
+const MAX_QUEUED_BYTES = 64 * 1024;
 /** Unknown commands before the login (CVE-2021-3618). */
 const MAX_UNKNOWN = 10;
 /** A browser that was sent here. */
 const http = /^(GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE) /;
+
+const bytesOf = (line: Line) => "text" in line ? line.text.length + 16 : 16;
 
 /** Runs one connection's commands, one after another, in the order in which they came. */
 export class Interpreter {
   readonly #state: State;
   readonly #failed: (error: unknown) => void;
   #queue: Line[] = [];
+  #queued = 0;
+  #full = false;
   #busy = false;
   #over = false;
   #unknown = 0;
@@ -43,9 +48,16 @@ export class Interpreter {
   /** Takes a line; ABOR ends the transfer under way at once, and is answered in its turn. */
   take(line: Line): void {
     if (this.#over) return;
-    if (this.#busy && line !== undefined && /^ABOR *$/i.test(line)) this.#state.data.abort();
+    if (this.#busy && "text" in line) {
+      if (/^ABOR *$/i.test(line.text)) this.#state.data.abort();
+      // RFC 959 section 4.1.3: STAT may be sent during a transfer, and is answered at once.
+      if (/^STAT *$/i.test(line.text) && this.#state.data.moving !== undefined) {
+        return this.#state.reply(reply(211, `${this.#state.data.moving} bytes so far`));
+      }
+    }
     this.#queue.push(line);
-    if (this.#queue.length >= MAX_QUEUED) this.#state.control.pause();
+    this.#queued += bytesOf(line);
+    this.#breathe();
     if (!this.#busy) this.#work();
   }
 
@@ -55,11 +67,20 @@ export class Interpreter {
     this.#queue = [];
   }
 
+  /** Stops reading from a client that is too far ahead, and goes on where it is not any more. */
+  #breathe(): void {
+    const full = this.#queue.length >= MAX_QUEUED || this.#queued >= MAX_QUEUED_BYTES;
+    if (full === this.#full) return;
+    this.#full = full;
+    if (full) this.#state.control.pause();
+    else this.#state.control.resume();
+  }
+
   async #work(): Promise<void> {
     this.#busy = true;
-    while (this.#queue.length > 0 && !this.#over) {
-      const line = this.#queue.shift();
-      if (this.#queue.length === MAX_QUEUED - 1) this.#state.control.resume();
+    for (let line = this.#queue.shift(); line && !this.#over; line = this.#queue.shift()) {
+      this.#queued -= bytesOf(line);
+      this.#breathe();
       this.#state.data.begin();
       const answer = await this.#answer(line);
       if (answer.code > 0) this.#state.reply(answer);
@@ -69,11 +90,11 @@ export class Interpreter {
 
   async #answer(line: Line): Promise<Reply> {
     const state = this.#state;
-    if (line === undefined) return reply(501, "the command is not UTF-8");
-    const [, word = "", argument = ""] = /^(\S*) ?(.*)$/s.exec(line) ?? [];
+    if ("bad" in line) return this.#bad(line.bad);
+    const [, word = "", argument = ""] = /^(\S*) ?(.*)$/s.exec(line.text) ?? [];
     const verb = word.toUpperCase();
     const command = commands.get(aliases[verb] ?? verb);
-    if (!command) return this.#notKnown(line);
+    if (!command) return this.#notKnown(line.text);
     if (!command.early && !state.account) return reply(530, "log in first");
     if (command.argument === "required" && argument === "") {
       return reply(501, `${verb} needs an argument`);
@@ -93,6 +114,14 @@ export class Interpreter {
     } finally {
       if (verb !== "REST" && !["PASV", "EPSV", "PORT", "EPRT"].includes(verb)) state.restart = 0;
     }
+  }
+
+  #bad(bad: BadLine): Reply {
+    const answer = this.#notKnown("");
+    if (answer.code === 0) return answer;
+    return bad === "too long"
+      ? reply(500, "the line is too long")
+      : reply(501, "the command is not UTF-8");
   }
 
   #notKnown(line: string): Reply {

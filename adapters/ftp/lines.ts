@@ -5,8 +5,10 @@ export const maxLineBytes = 8192;
 const iac = 0xff;
 const will = 0xfb;
 
-/** One command as it came; undefined where its bytes are not UTF-8. */
-export type Line = string | undefined;
+/** Where a command should be: bytes that are no UTF-8, or more than a line may have. */
+export type BadLine = "not UTF-8" | "too long";
+/** One command as it came. */
+export type Line = { readonly text: string } | { readonly bad: BadLine };
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -14,21 +16,23 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * Cuts a control connection into lines (RFC 959 section 5.3, RFC 1123 section 4.1.2.11).
  *
  * Keeps what belongs to a line that is not whole yet, at most
- * {@linkcode maxLineBytes}; takes a lone LF as an end too, and drops telnet
- * commands. One instance a connection.
+ * {@linkcode maxLineBytes}; of a longer one it tells at once, and drops the rest
+ * of it. Takes a lone LF as an end too, and drops telnet commands. One instance
+ * a connection.
  */
 export class LineReader {
   #held = new Uint8Array(512);
   #length = 0;
   #telnet: "text" | "command" | "option" = "text";
+  #dropping = false;
 
   /** Bytes of a line that is not whole yet. */
   get pending(): number {
     return this.#length;
   }
 
-  /** Calls `line` for each line that is now whole, until that answers false. False when a line is too long. */
-  feed(chunk: Uint8Array, line: (line: Line, rest: number) => boolean): boolean {
+  /** Calls `line` with each line that is now whole and the bytes behind it, until that answers false. */
+  feed(chunk: Uint8Array, line: (line: Line, rest: number) => boolean): void {
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] ?? 0;
       if (this.#telnet === "option") {
@@ -43,15 +47,20 @@ export class LineReader {
         this.#telnet = "command";
         continue;
       }
-      if (byte === 0x0a) {
-        if (!line(this.#take(), chunk.length - at - 1)) return true;
-      } else if (!this.#keep(byte)) return false;
+      const rest = chunk.length - at - 1;
+      if (byte !== 0x0a) {
+        if (this.#keep(byte) || this.#dropping) continue;
+        this.#dropping = true;
+        this.#held = new Uint8Array(512);
+        this.#length = 0;
+        if (!line({ bad: "too long" }, rest)) return;
+      } else if (this.#dropping) this.#dropping = false;
+      else if (!line(this.#take(), rest)) return;
     }
-    return true;
   }
 
   #keep(byte: number): boolean {
-    if (this.#length === maxLineBytes) return false;
+    if (this.#dropping || this.#length === maxLineBytes) return false;
     if (this.#length === this.#held.length) {
       const larger = new Uint8Array(this.#held.length * 4);
       larger.set(this.#held);
@@ -66,9 +75,9 @@ export class LineReader {
     const bytes = this.#held.subarray(0, Math.max(0, end));
     this.#length = 0;
     try {
-      return decoder.decode(bytes);
+      return { text: decoder.decode(bytes) };
     } catch {
-      return undefined;
+      return { bad: "not UTF-8" };
     }
   }
 }

@@ -20,11 +20,20 @@ export const readStamp = (text: string): number | undefined => {
 
 const types = { file: "file", dir: "dir", symlink: "OS.unix=symlink", other: "OS.unix=other" };
 
-/** Facts of MLST and MLSD (RFC 3659 section 7), ending with a semicolon. `type` for `cdir`. */
-export const facts = (entry: Entry, type: string = types[entry.kind]): string => {
-  const size = entry.kind === "file" ? `size=${entry.size};` : "";
-  const mode = entry.mode === undefined ? "" : `UNIX.mode=0${entry.mode.toString(8)};`;
-  return `type=${type};${size}modify=${stamp(entry.mtime)};${mode}`;
+/** Facts that MLST and MLSD can tell, in their order (RFC 3659 section 7.5). */
+export const allFacts = ["type", "size", "modify", "UNIX.mode"] as const;
+export type Fact = typeof allFacts[number];
+
+/** The chosen facts of an entry, each ending with a semicolon; what an entry has not is left out. */
+export const facts = (entry: Entry, chosen: ReadonlyArray<Fact>): string => {
+  const values: Record<Fact, string | undefined> = {
+    type: types[entry.kind],
+    size: entry.kind === "file" ? String(entry.size) : undefined,
+    modify: stamp(entry.mtime),
+    "UNIX.mode": entry.mode === undefined ? undefined : `0${entry.mode.toString(8)}`,
+  };
+  return chosen.map((fact) => values[fact] === undefined ? "" : `${fact}=${values[fact]};`)
+    .join("");
 };
 
 /** One line of LIST, as `ls -l` shows it. */

@@ -1,22 +1,22 @@
-import type { SecureContext } from "node:tls";
 import { Cause, Context, Effect, Exit, Option, Scope } from "effect";
-import { loadCertificate } from "../../actors/certificate.ts";
 import { type Client, listen } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
 import { makeWheel, openSession, type Session, type Wheel } from "../../actors/session.ts";
-import { Config, type FtpBinding } from "../../src/config/config.ts";
+import { Config } from "../../src/config/config.ts";
 import type { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
 import { makeBridge } from "./bridge.ts";
+import { bannerOf } from "./commands_connection.ts";
 import { Control } from "./control.ts";
 import { DataConnections } from "./data.ts";
 import { Interpreter } from "./interpreter.ts";
+import { allFacts } from "./listing.ts";
 import { type Reply, reply } from "./reply.ts";
-import { makeContext } from "./secure.ts";
 import type { State } from "./state.ts";
+import { type BindingTls, prepareTls } from "./tls_setup.ts";
 
 type Services = Config | Identity | VfsFactory | Journal | Registry;
 /** Only these: a whole context would bring the server's own scope into every connection. */
@@ -37,38 +37,31 @@ export const serveFtp: Effect.Effect<
 > = Effect.gen(function* () {
   const { ftpd, data_dir: dataDir } = yield* Config;
   if (ftpd.bindings.length === 0) return { addresses: [] };
-  const pair = yield* loadCertificate({
-    dataDir,
-    certificate: ftpd.certificate_file,
-    key: ftpd.certificate_key_file,
-    where: "ftpd",
-  });
-  const context = makeContext(pair, ftpd.min_tls_version);
   const services = yield* theServices;
   const wheel = yield* makeWheel;
-  const addresses = yield* Effect.forEach(ftpd.bindings, (binding) =>
+  const prepared = yield* prepareTls(dataDir, ftpd);
+  const addresses = yield* Effect.forEach(prepared, ({ binding, ...secrets }) =>
     listen({
       protocol: "FTP",
       address: binding.address,
       port: binding.port,
       where: "ftpd.bindings",
-      serve: (client) => Effect.provide(serveClient({ client, binding, context, wheel }), services),
+      serve: (client) =>
+        Effect.provide(serveClient({ client, binding, ...secrets, wheel }), services),
       // With implicit TLS there is no text that could be read.
       farewell: () => binding.tls_mode === 2 ? "" : "421 Not allowed at this time\r\n",
     }));
   return { addresses };
 });
 
-interface Guest {
+interface Guest extends BindingTls {
   readonly client: Client;
-  readonly binding: FtpBinding;
-  readonly context: SecureContext;
   readonly wheel: Wheel;
 }
 
 /** One control connection from accept to close. Everything it holds is tied to the scope. */
 const serveClient = (
-  { client, binding, context, wheel }: Guest,
+  { client, binding, tls, prove, context, wheel }: Guest,
 ): Effect.Effect<void, never, Scope.Scope | Services> =>
   Effect.gen(function* () {
     const { ftpd: settings, common } = yield* Config;
@@ -101,7 +94,7 @@ const serveClient = (
     const files = new Set<OwnedHandle>();
 
     /** A proven user gets a session and files, or the reason why not. */
-    const accept = (user: User): Effect.Effect<Reply> =>
+    const accept = (user: User, welcome = 230): Effect.Effect<Reply> =>
       Effect.gen(function* () {
         if (user.filters.ftp_security === 1 && !control.tls) {
           return reply(530, "TLS is required");
@@ -138,7 +131,7 @@ const serveClient = (
         yield* Effect.logInfo("logged in").pipe(
           Effect.annotateLogs({ username: user.username, ip, session: session.id }),
         );
-        return reply(230, "logged in");
+        return reply(welcome, "logged in");
       }).pipe(
         Scope.extend(scope),
         Effect.provide(services),
@@ -155,8 +148,11 @@ const serveClient = (
       settings,
       control,
       data,
-      context,
+      tls,
       tlsMode: binding.tls_mode,
+      certificateRequired: binding.client_auth_type === 1,
+      certificate: () => control.tls && tls.ask ? prove(control.tls, Date.now()) : undefined,
+      facts: allFacts,
       username: undefined,
       account: undefined,
       ascii: false,
@@ -179,6 +175,18 @@ const serveClient = (
       leave: async (file) => {
         files.delete(file);
         await bridge.run(file.leave());
+      },
+      certify: async (username) => {
+        const shown = state.certificate();
+        if (!shown) return undefined;
+        const tried = await bridge.run(
+          Effect.flatMap(
+            attempts.certificate(username, shown),
+            (outcome) =>
+              outcome._tag === "Accepted" ? accept(outcome.user, 232) : Effect.succeed(undefined),
+          ),
+        );
+        return Exit.isSuccess(tried) ? tried.value : reply(421, "internal error");
       },
       login: async (username, password) => {
         const tried = await bridge.run(
@@ -216,9 +224,8 @@ const serveClient = (
       control.reply(reply(421, "login took too long"));
       control.destroy("login took too long");
     });
-    control.open(binding.tls_mode === 2 ? context : undefined, () => {
-      const text = settings.banner === "" ? "Sluice" : settings.banner.split(/\r?\n/);
-      control.reply(reply(220, text));
+    control.open(binding.tls_mode === 2 ? tls : undefined, () => {
+      control.reply(reply(220, bannerOf(settings)));
     });
 
     const why = yield* Effect.promise(() => closed);

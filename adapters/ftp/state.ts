@@ -1,11 +1,13 @@
-import type { SecureContext } from "node:tls";
 import type { Effect } from "effect";
 import type { Settings } from "../../src/config/config.ts";
+import type { ShownCertificate } from "../../src/identity/tls_certificate.ts";
 import type { OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
 import type { VPath } from "../../src/vpath.ts";
 import type { Control } from "./control.ts";
 import type { DataConnections } from "./data.ts";
+import type { Fact } from "./listing.ts";
 import type { Reply } from "./reply.ts";
+import type { ServerTls } from "./secure.ts";
 
 /** What a logged-in user has. */
 export interface Account {
@@ -18,7 +20,11 @@ export interface State {
   readonly settings: Settings["ftpd"];
   readonly control: Control;
   readonly data: DataConnections;
-  readonly context: SecureContext;
+  readonly tls: ServerTls;
+  /** Whether nobody logs in without a certificate. */
+  readonly certificateRequired: boolean;
+  /** What the client has shown in the handshake of the control connection, if it counts. */
+  readonly certificate: () => ShownCertificate | undefined;
   /** 1 and 2: nothing goes without TLS. */
   readonly tlsMode: 0 | 1 | 2;
   username: string | undefined;
@@ -27,6 +33,8 @@ export interface State {
   /** Where the next transfer begins; each other command sets it back. */
   restart: number;
   renameFrom: VPath | undefined;
+  /** Facts of MLST and MLSD, in the order of FEAT. */
+  facts: ReadonlyArray<Fact>;
   hash: "md5" | "sha1" | "sha256" | "sha384" | "sha512";
   /** Runs one operation in the session's turn; rejects with its FsError. */
   readonly run: <A, E>(operation: Effect.Effect<A, E>) => Promise<A>;
@@ -34,6 +42,8 @@ export interface State {
   readonly openFile: (vfs: Vfs, path: VPath, options: OpenOptions) => Promise<OwnedHandle>;
   /** Leaves it: an upload that was not closed is aborted. */
   readonly leave: (file: OwnedHandle) => Promise<void>;
+  /** Tries the certificate of the TLS connection; undefined: the password is next. */
+  readonly certify: (username: string) => Promise<Reply | undefined>;
   /** Tries a password; what is answered is the reply. */
   readonly login: (username: string, password: string) => Promise<Reply>;
   /** Answers before the command is done. */

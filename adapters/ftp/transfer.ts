@@ -6,16 +6,12 @@ import { refuse } from "./reply.ts";
 /** Bytes of one read from the storage. */
 const CHUNK = 256 * 1024;
 
-/** Called with each sign of life of a transfer. */
-export type Alive = () => void;
-
 /** Sends a file from `offset` to its end; one read is ahead of what the client takes. */
 export const sendFile = async (
   handle: Handle,
   channel: Channel,
   offset: number,
   ascii: boolean,
-  alive: Alive,
 ): Promise<void> => {
   const buffers = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
   let turn = 0;
@@ -34,7 +30,6 @@ export const sendFile = async (
     // Whoever fails first, the other promise has an end as well.
     ahead.catch(() => {});
     await channel.write(ascii ? toWire(bytes) : bytes);
-    alive();
   }
   await channel.finish();
 };
@@ -45,7 +40,6 @@ export const receiveFile = async (
   channel: Channel,
   offset: number,
   ascii: boolean,
-  alive: Alive,
 ): Promise<void> => {
   const text = ascii ? new FromWire() : undefined;
   let at = offset;
@@ -57,7 +51,6 @@ export const receiveFile = async (
   for (;;) {
     const bytes = await channel.read();
     if (bytes === undefined) break;
-    alive();
     await store(text ? text.convert(bytes) : bytes);
   }
   if (text) await store(text.rest());
@@ -67,14 +60,13 @@ export const receiveFile = async (
 const PAGE = 32 * 1024;
 
 /** Sends lines in pages; `lines` is asked for more when the client took the last. */
-export const lineSender = (channel: Channel, alive: Alive) => {
+export const lineSender = (channel: Channel) => {
   const encoder = new TextEncoder();
   let page = "";
   const flush = async () => {
     const bytes = encoder.encode(page);
     page = "";
     if (bytes.length > 0) await channel.write(bytes);
-    alive();
   };
   return {
     line: async (text: string): Promise<void> => {
@@ -91,16 +83,18 @@ export const lineSender = (channel: Channel, alive: Alive) => {
 /** Ends a transfer that stands still. `stop` ends the watch. */
 export const watchStill = (channel: Channel, milliseconds: number) => {
   let last = Date.now();
+  let moved = 0;
   let still = false;
   const timer = setInterval(() => {
+    if (channel.moved() !== moved) {
+      moved = channel.moved();
+      last = Date.now();
+    }
     if (Date.now() - last < milliseconds) return;
     still = true;
     channel.destroy();
   }, Math.min(milliseconds, 1000));
   return {
-    alive: () => {
-      last = Date.now();
-    },
     stop: () => clearInterval(timer),
     /** Throws where the watch ended the transfer. */
     check: () => {

@@ -1,7 +1,7 @@
 import { Effect } from "effect";
 import type { Exchange } from "../../actors/exchange.ts";
 import type { DavState } from "../../src/dav/state.ts";
-import type { FsError } from "../../src/errors.ts";
+import type { CatalogError, FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { User } from "../../src/model/user.ts";
 import type { Vfs } from "../../src/vfs/vfs.ts";
@@ -20,7 +20,7 @@ export interface Dav {
   readonly state: DavState["Type"];
 }
 
-export type DavFailure = FsError | DavError;
+export type DavFailure = FsError | DavError | CatalogError;
 
 /** What is there, undefined for nothing. */
 export const entryIfAny = (vfs: Vfs, path: VPath): Effect.Effect<Entry | undefined, FsError> =>
@@ -35,8 +35,14 @@ export const etagOf = (entry: Entry): string =>
   `"${entry.etag ?? `${Math.round(entry.mtime * 1000).toString(36)}-${entry.size.toString(36)}`}"`
     .replace(/[^\x21-\x7e]/g, "");
 
-/** Reads a request body that is a document and no file, up to `limit` bytes. */
-export const readText = (request: Request, limit = 256 * 1024): Effect.Effect<string, DavError> =>
+/** The modification time that Nextcloud's clients send along (BEHAVIOUR DAV-07), in Unix milliseconds. */
+export const mtimeAsked = ({ headers }: Request): number | undefined => {
+  const seconds = Number(headers.get("x-oc-mtime") || NaN);
+  return seconds > 0 && seconds < 1e11 ? Math.floor(seconds) * 1000 : undefined;
+};
+
+/** Reads a request body that is a document and no file, up to `limit` bytes: parsing it holds up the thread. */
+export const readText = (request: Request, limit = 64 * 1024): Effect.Effect<string, DavError> =>
   Effect.tryPromise({
     try: async () => {
       const chunks: Uint8Array[] = [];

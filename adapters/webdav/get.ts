@@ -1,5 +1,6 @@
 import { Effect, Exit, type Scope } from "effect";
 import type { Entry } from "../../src/model/entry.ts";
+import { basename } from "../../src/vpath.ts";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { checkConditions } from "./conditions.ts";
 import { type Dav, type DavFailure, etagOf } from "./context.ts";
@@ -16,14 +17,19 @@ const readOnly = {
   exclusive: false,
 };
 
-/** GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or several. */
+/**
+ * GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or
+ * several. What is told is what was opened: the path's own size may be that of
+ * an upload under way, and the name another file's by now.
+ */
 export const get = (
   dav: Dav,
-  entry: Entry,
 ): Effect.Effect<Response, DavFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { request, vfs, target } = dav;
     const head = request.method === "HEAD";
+    const handle = yield* vfs.open(target.path, readOnly);
+    const entry = yield* handle.stat();
     const headers = new Headers({
       "etag": etagOf(entry),
       "last-modified": new Date(entry.mtime).toUTCString(),
@@ -34,7 +40,7 @@ export const get = (
     });
     const failed = checkConditions(request, entry);
     if (failed !== undefined) return new Response(null, { status: failed, headers });
-    const type = mediaType(entry.name);
+    const type = mediaType(basename(target.path));
     const ranges = head || !sameVersion(request, entry)
       ? undefined
       : parseRanges(request.headers.get("range"), entry.size);
@@ -42,12 +48,11 @@ export const get = (
       headers.set("content-range", `bytes */${entry.size}`);
       return new Response(null, { status: 416, headers });
     }
-    const handle = head ? undefined : yield* vfs.open(target.path, readOnly);
     const first = ranges?.[0];
-    if (!handle || !ranges || !first) {
+    if (!ranges || !first) {
       headers.set("content-type", type);
       headers.set("content-length", String(entry.size));
-      if (!handle) return new Response(null, { headers });
+      if (head) return new Response(null, { headers });
       const body = yield* stream(handle, whole(entry.size));
       return new Response(body, { headers });
     }

@@ -38,6 +38,8 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
       return yield* refuse(400, "a write lock is exclusive or shared");
     }
     const owner = elementsOf(root, "owner")[0];
+    const contact = owner ? writeXml(owner) : "";
+    if (contact.length > 4096) return yield* refuse(413, "the owner is too long");
     const before = yield* entryIfAny(vfs, path);
     if (checkConditions(request, before) !== undefined) return yield* refuse(412);
     if (!before) {
@@ -50,8 +52,7 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
       path,
       deep: depth === "infinity",
       exclusive: scope.name === "exclusive",
-      owner: owner ? writeXml(owner).slice(0, 4096) : "",
-      username: user.username,
+      owner: contact,
       seconds,
     });
     if ("refusal" in taken) {

@@ -66,9 +66,21 @@ const bare = (authority: string) =>
 
 /** The reference of a path as XML text: an absolute path, collections with a slash at the end. */
 export const href = (prefix: string, path: VPath, collection: boolean): string => {
-  const encoded = path === "/" ? "" : path.split("/").map(segment).join("/");
-  return `${prefix}${encoded}${collection ? "/" : ""}`;
+  const end = collection ? "/" : "";
+  if (path === "/") return prefix + end;
+  const cut = path.lastIndexOf("/");
+  return `${prefix}${encodedFolder(path.slice(0, cut))}/${segment(path.slice(cut + 1))}${end}`;
 };
 
+/** The last one is remembered: a listing asks for the same many times. */
+const encodedFolder = (folder: string): string => {
+  if (folder !== last.folder) {
+    last = { folder, encoded: folder.split("/").map(segment).join("/") };
+  }
+  return last.encoded;
+};
+let last = { folder: "", encoded: "" };
+
 /** As encodeURIComponent, and safe in XML. */
-const segment = (name: string) => encodeURIComponent(name).replace(/'/g, "%27");
+const segment = (name: string) =>
+  /^[\w.~-]*$/.test(name) ? name : encodeURIComponent(name).replace(/'/g, "%27");

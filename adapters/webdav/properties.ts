@@ -34,6 +34,11 @@ type Live = (resource: Resource, prefix: string) => string | undefined;
 const isDir = ({ entry }: Resource) => entry.kind === "dir";
 const date = (ms: number) => new Date(ms);
 
+const supportedLocks = ["exclusive", "shared"].map((scope) =>
+  `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
+  `<D:locktype><D:write/></D:locktype></D:lockentry>`
+).join("");
+
 /** Properties that the server makes; undefined where a resource has none. */
 const live: Readonly<Record<string, Live>> = {
   resourcetype: (r) => isDir(r) ? "<D:collection/>" : "",
@@ -43,11 +48,7 @@ const live: Readonly<Record<string, Live>> = {
   getetag: (r) => isDir(r) ? undefined : escapeXml(etagOf(r.entry)),
   getlastmodified: (r) => date(r.entry.mtime).toUTCString(),
   creationdate: (r) => date(r.entry.mtime).toISOString().replace(/\.\d+Z$/, "Z"),
-  supportedlock: () =>
-    ["exclusive", "shared"].map((scope) =>
-      `<D:lockentry><D:lockscope><D:${scope}/></D:lockscope>` +
-      `<D:locktype><D:write/></D:locktype></D:lockentry>`
-    ).join(""),
+  supportedlock: () => supportedLocks,
   lockdiscovery: (r, prefix) => r.locks.map((lock) => activeLock(lock, prefix)).join(""),
   "quota-available-bytes": (r) => r.quota && String(r.quota.available),
   "quota-used-bytes": (r) => r.quota && String(r.quota.used),
@@ -70,45 +71,62 @@ export const activeLock = (lock: Lock, prefix: string): string =>
 const empty = ({ ns, name }: Name) =>
   ns === "DAV:" ? `<D:${name}/>` : `<${name} xmlns="${escapeXml(ns)}"/>`;
 
-/** The `response` element of one resource. */
-export const describe = (resource: Resource, asked: Asked, prefix: string): string => {
-  const found: string[] = [];
-  const missing: string[] = [];
-  const give = (wanted: Name): void => {
-    const value = isLive(wanted) ? live[wanted.name]?.(resource, prefix) : undefined;
-    if (value !== undefined) {
-      found.push(
-        value === "" ? `<D:${wanted.name}/>` : `<D:${wanted.name}>${value}</D:${wanted.name}>`,
-      );
-      return;
+/** One property that is asked for, ready to be written for any resource. */
+interface Wanted extends Name {
+  readonly make: Live | undefined;
+  /** Left out, and not missing, where a resource has none. */
+  readonly optional: boolean;
+  readonly empty: string;
+}
+
+const usual = Object.keys(live).filter((name) => !onRequest.has(name));
+const wantedOf = (wanted: Name, optional: boolean): Wanted => ({
+  ...wanted,
+  make: isLive(wanted) ? live[wanted.name] : undefined,
+  optional,
+  empty: empty(wanted),
+});
+const part = (props: string, status: string) =>
+  `<D:propstat><D:prop>${props}</D:prop><D:status>${status}</D:status></D:propstat>`;
+const ok = statusLine(200);
+const notFound = statusLine(404);
+
+/** Makes what writes the `response` element of a resource: once an answer, since it may have 100,000 of them. */
+export const describer = (asked: Asked, prefix: string): (resource: Resource) => string => {
+  const wanted = asked.kind === "some"
+    ? asked.names.map((name) => wantedOf(name, false))
+    : usual.map((name) => wantedOf({ ns: "DAV:", name }, true));
+  const extra = asked.kind === "all"
+    ? asked.also.filter(({ name }) => onRequest.has(name)).map((name) => wantedOf(name, false))
+    : [];
+  const names = asked.kind === "names";
+  const write = (resource: Resource, list: ReadonlyArray<Wanted>) => {
+    let found = "";
+    let missing = "";
+    for (const { ns, name, make, optional, empty } of list) {
+      const value = make?.(resource, prefix);
+      if (value !== undefined) {
+        found += value === "" || names ? `<D:${name}/>` : `<D:${name}>${value}</D:${name}>`;
+      } else if (!optional) {
+        const dead = resource.dead.find((p) => p.ns === ns && p.name === name);
+        if (dead) found += dead.value;
+        else missing += empty;
+      }
     }
-    const dead = resource.dead.find((p) => p.ns === wanted.ns && p.name === wanted.name);
-    if (dead) found.push(dead.value);
-    else missing.push(empty(wanted));
+    return { found, missing };
   };
-  const usual = Object.keys(live).filter((name) => !onRequest.has(name));
-  if (asked.kind === "names") {
-    for (const name of usual) {
-      if (live[name]?.(resource, prefix) !== undefined) found.push(`<D:${name}/>`);
+  return (resource) => {
+    let { found, missing } = write(resource, wanted);
+    if (names) found += resource.dead.map(empty).join("");
+    else if (asked.kind === "all") {
+      const more = write(resource, extra);
+      found += resource.dead.map(({ value }) => value).join("") + more.found;
+      missing += more.missing;
     }
-    found.push(...resource.dead.map(empty));
-  } else if (asked.kind === "all") {
-    for (const name of usual) {
-      if (live[name]?.(resource, prefix) !== undefined) give({ ns: "DAV:", name });
-    }
-    found.push(...resource.dead.map((p) => p.value));
-    for (const name of asked.also) if (onRequest.has(name.name)) give(name);
-  } else asked.names.forEach(give);
-  const part = (props: ReadonlyArray<string>, status: number) =>
-    `<D:propstat><D:prop>${props.join("")}</D:prop><D:status>${
-      statusLine(status)
-    }</D:status></D:propstat>`;
-  const parts = [
-    ...(found.length > 0 || missing.length === 0 ? [part(found, 200)] : []),
-    ...(missing.length > 0 ? [part(missing, 404)] : []),
-  ];
-  return `<D:response><D:href>${href(prefix, resource.path, isDir(resource))}</D:href>` +
-    `${parts.join("")}</D:response>\n`;
+    return `<D:response><D:href>${href(prefix, resource.path, isDir(resource))}</D:href>` +
+      (found !== "" || missing === "" ? part(found, ok) : "") +
+      (missing === "" ? "" : part(missing, notFound)) + "</D:response>\n";
+  };
 };
 
 /** Whether the answer needs the quota. */

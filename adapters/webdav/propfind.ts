@@ -3,14 +3,14 @@ import type { Entry } from "../../src/model/entry.ts";
 import { child, type VPath } from "../../src/vpath.ts";
 import type { Lock } from "../../src/dav/state.ts";
 import { type Dav, type DavFailure, readText } from "./context.ts";
-import { type Asked, asksQuota, describe, type Name, quotaOf } from "./properties.ts";
+import { type Asked, asksQuota, describer, type Name, quotaOf } from "./properties.ts";
 import { refuse } from "./status.ts";
 import { type Element, elementsOf, isDav, parseXml } from "./xml.ts";
 
 const opening = `<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n`;
 const closing = `</D:multistatus>\n`;
 /** Entries in one chunk of the answer. */
-const BATCH = 256;
+const BATCH = 64;
 
 export const xmlHeaders = { "content-type": "application/xml; charset=utf-8" };
 
@@ -48,46 +48,78 @@ export const list = (
     const quota = asksQuota(asked) ? yield* quotaOf(dav, path) : {};
     const dead = yield* state.properties(user.username, path, deep);
     const locks = yield* state.locks(user.username, path, deep);
+    const write = describer(asked, prefix);
+    const none: ReadonlyArray<never> = [];
     const show = (at: VPath, what: Entry) =>
-      describe(
-        {
-          path: at,
-          entry: what,
-          dead: dead.get(at) ?? [],
-          locks: locks.filter((lock) => covers(lock, at)),
-          ...quota,
-        },
-        asked,
-        prefix,
-      );
+      write({
+        path: at,
+        entry: what,
+        dead: dead.get(at) ?? none,
+        locks: locks.length === 0 ? none : locks.filter((lock) => covers(lock, at)),
+        ...quota,
+      });
     const first = opening + show(path, entry);
     if (!deep) return new Response(first + closing, { status: 207, headers: xmlHeaders });
-    const encoder = new TextEncoder();
-    const seen = Stream.mapEffect(vfs.list(path), (found) =>
-      found.kind !== "symlink" ? Effect.succeed([found]) : Effect.matchEffect(
-        vfs.stat(child(path, found.name)),
-        // A link that leads nowhere is left out (BEHAVIOUR DAV-10).
-        {
-          onFailure: () =>
-            Effect.succeed([]),
-          onSuccess: (entry) => Effect.succeed([{ ...entry, name: found.name }]),
-        },
-      ));
-    const rows = seen.pipe(
-      Stream.mapConcat((found) =>
-        found
+    // Whole pages at a time: a stream of single entries would cost more than the entries.
+    const rows = vfs.list(path).pipe(
+      Stream.rechunk(BATCH),
+      Stream.mapChunksEffect((page) =>
+        Effect.map(
+          Effect.forEach(
+            Chunk.filter(page, ({ kind }) => kind === "symlink"),
+            ({ name }) => target(dav, child(path, name), name),
+          ),
+          (linked) => {
+            const parts = pieces();
+            for (const found of [...page, ...linked.flat()]) {
+              if (found.kind === "file" || found.kind === "dir") {
+                parts.add(show(child(path, found.name), found));
+              }
+            }
+            return Chunk.unsafeFromArray(parts.end());
+          },
+        )
       ),
-      Stream.filter(({ kind }) => kind === "file" || kind === "dir"),
-      Stream.map((found) => show(child(path, found.name), found)),
-      Stream.grouped(BATCH),
-      Stream.map((part) => Chunk.join(part, "")),
     );
-    const text = Stream.concat(Stream.concat(Stream.make(first), rows), Stream.make(closing));
-    const body = yield* Stream.toReadableStreamEffect(
-      Stream.map(text, (part) => encoder.encode(part)),
-      { strategy: { highWaterMark: 1 } },
-    );
+    const around = (text: string) => Stream.make(encoder.encode(text));
+    const bytes = Stream.concat(Stream.concat(around(first), rows), around(closing));
+    const body = yield* Stream.toReadableStreamEffect(bytes, { strategy: { highWaterMark: 1 } });
     return new Response(body, { status: 207, headers: xmlHeaders });
+  });
+
+const encoder = new TextEncoder();
+const PIECE = 64 * 1024;
+
+/**
+ * Gathers text as bytes. Each part is encoded at once: joined as text first, a
+ * long listing's garbage would live long enough to be kept.
+ */
+const pieces = () => {
+  const full: Uint8Array[] = [];
+  let piece = new Uint8Array(PIECE);
+  let at = 0;
+  const flush = () => {
+    if (at > 0) full.push(piece.subarray(0, at));
+    at = 0;
+  };
+  return {
+    add: (text: string) => {
+      // A unit of UTF-16 has at most three bytes.
+      if (text.length * 3 > piece.length - at) {
+        flush();
+        piece = new Uint8Array(Math.max(PIECE, text.length * 3));
+      }
+      at += encoder.encodeInto(text, piece.subarray(at)).written;
+    },
+    end: (): ReadonlyArray<Uint8Array> => (flush(), full),
+  };
+};
+
+/** What a link leads to, under the link's own name; one that leads nowhere is left out (BEHAVIOUR DAV-10). */
+const target = ({ vfs }: Dav, path: VPath, name: string): Effect.Effect<ReadonlyArray<Entry>> =>
+  Effect.match(vfs.stat(path), {
+    onFailure: () => [],
+    onSuccess: (entry) => [{ ...entry, name }],
   });
 
 const covers = (lock: Lock, path: VPath) =>

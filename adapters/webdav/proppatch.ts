@@ -39,10 +39,8 @@ export const proppatch = (dav: Dav): Effect.Effect<Response, DavFailure> =>
     let failure = 0;
     if (bad.size === 0) {
       const time = changes.findLast(({ property }) => isTime(property));
-      // The date is what asks whether the user may change this; others ask by the date that is there.
-      yield* vfs.setAttributes(path, {
-        mtime: time ? Date.parse(textOf(time.property)) : entry.mtime,
-      });
+      // Whoever may change times may change properties. The time of reading asks for that and alters no version.
+      yield* vfs.setAttributes(path, { atime: entry.atime ?? entry.mtime });
       const dead = changes.filter(({ property }) => !isTime(property)).map(
         ({ set, property }): PropertyChange => ({
           ns: property.ns,
@@ -51,6 +49,7 @@ export const proppatch = (dav: Dav): Effect.Effect<Response, DavFailure> =>
         }),
       );
       if (!(yield* state.change(user.username, path, dead))) failure = 507;
+      else if (time) yield* vfs.setAttributes(path, { mtime: Date.parse(textOf(time.property)) });
     }
     const status = (property: Element) =>
       failure !== 0 ? failure : bad.size === 0 ? 200 : bad.has(property) ? 403 : 424;

@@ -1,9 +1,9 @@
-import { Effect, type Scope } from "effect";
+import { Clock, Effect, type Scope } from "effect";
 import { FsError } from "../../src/errors.ts";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
-import { type Dav, type DavFailure, entryIfAny, etagOf } from "./context.ts";
+import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";
 import { refuse } from "./status.ts";
 
 const piece = 512 * 1024;
@@ -16,9 +16,16 @@ const anew = {
   exclusive: false,
 };
 
+/** Whether a PUT is bound to a version of the file; a lock's token alone is bound to none. */
+const restsOnVersion = ({ headers }: Request): boolean =>
+  (headers.get("if-match") ?? "*").trim() !== "*" || headers.has("if-unmodified-since") ||
+  (headers.get("if") ?? "").includes("[");
+/** Milliseconds after which an upload asks once more whether somebody has locked the file. */
+const PATIENCE = 200;
+
 /**
  * PUT (RFC 9110 section 9.3.4): the body becomes the file, whole or not at all.
- * A body that is cut fails before `close`, and the scope then drops the upload.
+ * What was asked before the first byte is asked again before the file is replaced. A body that is cut fails before `close`, and the scope then drops the upload.
  */
 export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> =>
   Effect.gen(function* () {
@@ -38,18 +45,33 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
       const above = yield* entryIfAny(vfs, parent(path));
       if (above?.kind !== "dir") return yield* refuse(409, "the parent does not exist");
     }
-    const handle = yield* vfs.open(path, anew);
+    // Whoever wants to be the first is told at the end too, when another was faster.
+    const exclusive = !before && request.headers.has("if-none-match");
+    const began = yield* Clock.currentTimeMillis;
+    const handle = yield* vfs.open(path, { ...anew, exclusive });
     yield* Effect.tryPromise({
       try: (signal) => receive(request, handle, signal),
       catch: (error) =>
         error instanceof FsError ? error : refuse(400, "the body ended before its end"),
     });
-    const mtime = Number(request.headers.get("x-oc-mtime") ?? NaN);
-    const dated = Number.isFinite(mtime) && mtime > 0 && mtime < 1e11;
-    if (dated) yield* Effect.ignore(handle.setAttributes({ mtime: Math.floor(mtime) * 1000 }));
-    yield* handle.close();
+    if ((yield* Clock.currentTimeMillis) - began > PATIENCE) {
+      yield* mayChange(dav, path, tokens);
+    }
+    if (before && restsOnVersion(request)) {
+      const now = yield* entryIfAny(vfs, path);
+      // Not the size: of a path that is being written, that is the upload's.
+      const first = now?.mtime === before.mtime &&
+        (yield* dav.state.claim(dav.user.username, path, etagOf(before)));
+      if (!first) return yield* refuse(412, "the file was changed meanwhile");
+    }
+    const mtime = mtimeAsked(request);
+    if (mtime !== undefined) yield* Effect.ignore(handle.setAttributes({ mtime }));
+    yield* Effect.mapError(
+      handle.close(),
+      (error) => exclusive && error.reason === "AlreadyExists" ? refuse(412) : error,
+    );
     const headers = new Headers();
-    if (dated) headers.set("x-oc-mtime", "accepted");
+    if (mtime !== undefined) headers.set("x-oc-mtime", "accepted");
     const after = yield* Effect.option(vfs.stat(path));
     if (after._tag === "Some") {
       headers.set("etag", etagOf(after.value));

@@ -58,6 +58,11 @@ export const davSites: Effect.Effect<
             failure(error),
           ),
         DavError: (error) => Effect.succeed(failure(error)),
+        CatalogError: (error) =>
+          Effect.as(
+            Effect.logWarning("locks or properties are out of reach", error),
+            failure(refuse(503, "try again")),
+          ),
         Refused: ({ refusal }: Refused) =>
           Effect.succeed(
             failure(refuse(refusal.startsWith("per_") ? 429 : 503, "too many sessions")),
@@ -81,8 +86,8 @@ const answer = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> => {
       return Effect.flatMap(dav.vfs.stat(dav.target.path), (entry) =>
         entry.kind === "dir"
           // BEHAVIOUR DAV-04: a collection is shown as a PROPFIND of depth 1.
-          ? list(dav, entry, { kind: "all", also: [] }, true)
-          : get(dav, entry));
+          ? list(dav, entry, { kind: "all", also: [] }, dav.request.method === "GET")
+          : get(dav));
     case "PUT":
       return put(dav);
     case "DELETE":

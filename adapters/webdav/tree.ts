@@ -1,17 +1,16 @@
 import { Effect } from "effect";
-import { isWithin, parent } from "../../src/vpath.ts";
+import type { FsError } from "../../src/errors.ts";
+import type { Vfs } from "../../src/vfs/vfs.ts";
+import { child, isWithin, parent, type VPath } from "../../src/vpath.ts";
 import { checkConditions, destination, mayChange, submittedTokens } from "./conditions.ts";
-import { type Dav, type DavFailure, entryIfAny } from "./context.ts";
+import { type Dav, type DavFailure, entryIfAny, mtimeAsked, readText } from "./context.ts";
 import { refuse } from "./status.ts";
 
 /** MKCOL (RFC 4918 section 9.3). */
 export const mkcol = (dav: Dav): Effect.Effect<Response, DavFailure> =>
   Effect.gen(function* () {
     const { request, vfs, target: { path } } = dav;
-    const length = request.headers.get("content-length");
-    if ((length !== null && length !== "0") || request.headers.has("transfer-encoding")) {
-      return yield* refuse(415, "MKCOL takes no body");
-    }
+    if ((yield* readText(request)) !== "") return yield* refuse(415, "MKCOL takes no body");
     const tokens = yield* submittedTokens(dav);
     if (yield* entryIfAny(vfs, path)) return yield* refuse(405, "there is something already");
     yield* mayChange(dav, path, tokens);
@@ -36,7 +35,7 @@ export const remove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
     yield* mayChange(dav, path, tokens, true);
     yield* mayChange(dav, parent(path), tokens);
     yield* vfs.removeTree(path);
-    yield* state.removed(user.username, path);
+    yield* state.follow(user.username);
     return new Response(null, { status: 204 });
   });
 
@@ -69,19 +68,51 @@ export const copyOrMove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
     if (!there) yield* mayChange(dav, parent(to), tokens);
     const above = yield* entryIfAny(vfs, parent(to));
     if (above?.kind !== "dir") return yield* refuse(409, "the destination's parent does not exist");
-    // A file over a file is replaced in one step; with a collection on a side the old one goes first.
-    const replaces = there?.kind === "file" && !collection;
-    if (there && !replaces) {
-      yield* vfs.removeTree(to);
-      yield* state.removed(user.username, to);
-    }
+    // Events of before and of now take locks and properties along; others ask for them next.
+    yield* state.follow(user.username);
+    const make = (at: VPath) => collection && depth === "0" ? vfs.mkdir(at) : vfs.copy(from, at);
     if (moves) {
-      yield* vfs.rename(from, to, { replace: replaces });
-      yield* state.moved(user.username, from, to);
-    } else {
-      if (collection && depth === "0") yield* vfs.mkdir(to);
-      else yield* vfs.copy(from, to);
-      yield* state.copied(user.username, from, to, depth !== "0");
-    }
-    return new Response(null, { status: there ? 204 : 201 });
+      yield* there && (collection || there.kind === "dir")
+        ? swap(vfs, { to, from })
+        : vfs.rename(from, to, { replace: there !== undefined });
+    } else if (there && (collection || there.kind === "dir")) {
+      const made = besides(to, "new");
+      yield* Effect.andThen(make(made), swap(vfs, { to, from: made })).pipe(
+        Effect.onError(() => Effect.ignore(vfs.removeTree(made))),
+      );
+    } else yield* make(to);
+    yield* state.follow(user.username);
+    if (!moves) yield* state.copied(user.username, from, to, depth !== "0");
+    const mtime = moves ? mtimeAsked(request) : undefined;
+    if (mtime !== undefined) yield* Effect.ignore(vfs.setAttributes(to, { mtime }));
+    return new Response(null, {
+      status: there ? 204 : 201,
+      headers: mtime === undefined ? {} : { "x-oc-mtime": "accepted" },
+    });
   });
+
+/**
+ * Puts `from` in the place of `to`, where one of them is a collection.
+ *
+ * What was there steps aside first and is removed last, and comes back when
+ * either is refused: a request that fails costs nobody the target. A crash in
+ * between leaves it under its other name.
+ */
+const swap = (
+  vfs: Vfs,
+  { to, from }: { readonly to: VPath; readonly from: VPath },
+): Effect.Effect<void, FsError> =>
+  Effect.uninterruptible(Effect.gen(function* () {
+    const old = besides(to, "old");
+    const back = Effect.ignore(vfs.rename(old, to, { replace: false }));
+    yield* vfs.rename(to, old, { replace: false });
+    yield* Effect.tapError(vfs.rename(from, to, { replace: false }), () => back);
+    yield* Effect.tapError(
+      vfs.removeTree(old),
+      () => Effect.andThen(Effect.ignore(vfs.rename(to, from, { replace: false })), back),
+    );
+  }));
+
+/** A name next to a path that nobody has: hidden, and short whatever the path's own is. */
+const besides = (path: VPath, what: "new" | "old"): VPath =>
+  child(parent(path), `.webdav-${what}-${crypto.randomUUID()}`);

@@ -7,6 +7,8 @@ import { journal } from "./migrations/0002_journal.ts";
 import { groups } from "./migrations/0004_groups.ts";
 import { settledIntents } from "./migrations/0003_settled_intents.ts";
 import { guard } from "./migrations/0005_guard.ts";
+import { dav } from "./migrations/0006_dav.ts";
+import { resumable } from "./migrations/0007_resumable.ts";
 
 /** One step of the schema. Never edited once released: a change is a new step. */
 export interface Migration {
@@ -22,7 +24,10 @@ export const migrations: ReadonlyArray<Migration> = [
   settledIntents,
   groups,
   guard,
+  dav,
+  resumable,
 ];
+
 /** The schema this program works with. */
 export const currentVersion = migrations.length;
 

@@ -122,6 +122,25 @@ export interface GuardChangesTable {
   version: Int;
 }
 
+/** Uploads that outlive their connection; see vfs/upload_records.ts. */
+export interface ResumableUploadsTable {
+  id: string;
+  user_id: Int;
+  storage: string;
+  path: string;
+  kind: string;
+  /** JSON. */
+  parts: string;
+  length: Int;
+  reserved: Int;
+  metadata: string;
+  /** JSON. */
+  options: string;
+  /** Unix milliseconds since when; 0 for not. */
+  finishing: Int;
+  created_at: Int;
+}
+
 export interface Tables {
   ip_lists: IpListsTable;
   defender_events: DefenderEventsTable;
@@ -134,6 +153,7 @@ export interface Tables {
   groups: GroupsTable;
   events: EventsTable;
   intents: IntentsTable;
+  resumable_uploads: ResumableUploadsTable;
 }
 
 /** Reads an integer column; what a double cannot hold exactly becomes the nearest that it can. */

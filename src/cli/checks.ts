@@ -206,6 +206,7 @@ const server = (settings: Settings): Check =>
       ...settings.sftpd.bindings.map((binding) => bindable("port sftp", binding)),
       ...settings.httpd.bindings.map((binding) => bindable("port http", binding)),
       ...settings.webdavd.bindings.map((binding) => bindable("port webdav", binding)),
+      ...settings.ftpd.bindings.map((binding) => bindable("port ftp", binding)),
       ...settings.telemetry.bindings.map((binding) => bindable("port telemetry", binding)),
     ];
   });

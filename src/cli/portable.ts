@@ -96,8 +96,8 @@ Examples:
               data_dir: yield* scratch,
               sftpd: { ...env.settings.sftpd, bindings },
               ftpd: { ...env.settings.ftpd, bindings: [] },
-              httpd: { bindings: [] },
-              webdavd: { bindings: [] },
+              httpd: { ...env.settings.httpd, bindings: [] },
+              webdavd: { ...env.settings.webdavd, bindings: [] },
               telemetry: { bindings: [] },
               data_provider: { ...env.settings.data_provider, url: ":memory:" },
             };

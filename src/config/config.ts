@@ -1,4 +1,5 @@
-import { Context, Schema as S } from "effect";
+import { Context, Either, Schema as S } from "effect";
+import { parseCidr } from "../guard/cidr.ts";
 
 const withDefault = <A, I>(schema: S.Schema<A, I>, value: A) =>
   S.optionalWith(schema, { default: () => value });
@@ -131,16 +132,23 @@ export const Sftpd = section({
   max_handles: withDefault(Count, 1024),
 });
 
-/** An FTP address. `tls_mode`: 0 plain or TLS, 1 TLS required (AUTH TLS), 2 implicit TLS (FTP-02). */
+/**
+ * An FTP address. `tls_mode`: 0 plain or TLS, 1 TLS required (AUTH TLS), 2 implicit TLS (FTP-02).
+ * `client_auth_type`: certificates of clients are 0 not asked for, 1 required, 2 taken if there (FTP-04).
+ */
 export const FtpBinding = section({
   address: withDefault(S.String, ""),
   port: Port,
   tls_mode: withDefault(S.Literal(0, 1, 2), 1),
+  client_auth_type: withDefault(S.Literal(0, 1, 2), 0),
+  /** Instead of those of all bindings (FTP-05). */
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
 });
 export type FtpBinding = typeof FtpBinding.Type;
 
 export const Ftpd = section({
-  bindings: withDefault(S.Array(FtpBinding), [{ address: "", port: 2121, tls_mode: 1 as const }]),
+  bindings: withDefault(S.Array(FtpBinding), [S.decodeUnknownSync(FtpBinding)({ port: 2121 })]),
   /** PEM files, relative to the data folder; empty means one that the server makes and signs itself. */
   certificate_file: withDefault(S.String, ""),
   certificate_key_file: withDefault(S.String, ""),
@@ -148,9 +156,32 @@ export const Ftpd = section({
   min_tls_version: withDefault(S.Literal(12, 13), 12),
   /** Whether a data connection must resume a TLS session of this server. */
   tls_session_reuse: withDefault(S.Boolean, true),
+  /** PEM files of those who sign clients' certificates, relative to the data folder. */
+  ca_certificates: withDefault(S.Array(S.String), []),
+  /** Names that HOST may ask for (RFC 7151); empty takes any. */
+  host_names: withDefault(S.Array(S.String), []),
+  /** `start` 0 takes any free port. */
   passive_port_range: S.optionalWith(
-    section({ start: withDefault(Port, 50000), end: withDefault(Port, 50100) }),
+    section({ start: withDefault(Port, 50000), end: withDefault(Port, 50100) }).pipe(
+      S.filter(({ start, end }) =>
+        start === 0 || start <= end || { path: ["end"], message: "must not be before start" }
+      ),
+    ),
     { default: () => ({ start: 50000, end: 50100 }) },
+  ),
+  /** What PASV tells clients of certain networks, before `passive_host`; an empty `ip` is the address they came to. */
+  passive_ip_overrides: withDefault(
+    S.Array(section({
+      networks: S.Array(S.String.pipe(
+        S.filter((text) => Either.isRight(parseCidr(text)) || "must be an address or a network"),
+      )),
+      ip: S.String.pipe(
+        S.filter((text) =>
+          text === "" || /^\d+\.\d+\.\d+\.\d+$/.test(text) || "must be an IPv4 address"
+        ),
+      ),
+    })),
+    [],
   ),
   /** What PASV tells clients: an IPv4 address or a name that has one; empty for the address they came to (FTP-06). */
   passive_host: withDefault(S.String, ""),
@@ -167,14 +198,32 @@ export const Ftpd = section({
   data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
 });
 
-/** The users' web port: WebDAV under `/dav`, later the API and the pages. */
+/** An address of HTTP. */
+export const WebBinding = section({
+  address: withDefault(S.String, ""),
+  port: Port,
+  enable_https: withDefault(S.Boolean, false),
+});
+export type WebBinding = typeof WebBinding.Type;
+
+/** PEM files for `enable_https`, relative to the data folder; empty means one that the server makes and signs itself. */
+const webCertificate = {
+  certificate_file: withDefault(S.String, ""),
+  certificate_key_file: withDefault(S.String, ""),
+};
+
+/** The users' web port: the API, and WebDAV under `/dav`; later the pages. */
 export const Httpd = section({
-  bindings: withDefault(S.Array(Binding), [{ address: "", port: 8080 }]),
+  bindings: withDefault(S.Array(WebBinding), [{ address: "", port: 8080, enable_https: false }]),
+  ...webCertificate,
+  /** Hours that an unfinished resumable upload is kept after it last grew. */
+  tus_expiration: withDefault(S.Number.pipe(S.positive()), 24),
 });
 
 /** Ports of WebDAV's own, where it is the whole tree; it is under `/dav` of the web port besides. */
 export const Webdavd = section({
-  bindings: withDefault(S.Array(Binding), []),
+  bindings: withDefault(S.Array(WebBinding), []),
+  ...webCertificate,
 });
 
 export const DataProvider = section({

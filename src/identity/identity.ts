@@ -1,6 +1,7 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
 import type { User } from "../model/user.ts";
+import type { ShownCertificate } from "./tls_certificate.ts";
 
 /** Login methods as SSH names them on the wire (RFC 4252). */
 export type SshMethod = "publickey" | "password" | "keyboard-interactive";
@@ -62,6 +63,14 @@ export interface Login {
     username: string,
     key: PresentedKey,
   ) => Effect.Effect<LoginOutcome | { readonly _tag: "KeyUsable" }>;
+  /**
+   * Tries a certificate that TLS has proven, before any password (BEHAVIOUR FTP-18). Not
+   * counted: without it, or where the user needs a password as well, `password` is next.
+   */
+  readonly certificate: (
+    username: string,
+    shown: ShownCertificate,
+  ) => Effect.Effect<LoginOutcome>;
   readonly keyboardInteractive: (
     username: string,
     /** Shows prompts and waits for as many answers; fails when the client went away. */

@@ -11,10 +11,11 @@ import { checkPassword, matchKey, provesKey } from "./credentials.ts";
 import { loginRefusal, usesTotp } from "./gate.ts";
 import type { Login, LoginOutcome, LoginProtocol, PresentedKey, SshMethod } from "./identity.ts";
 import { loginEvents } from "./login_events.ts";
-import { needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
+import { isDenied, needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
 import { accountName } from "./naming.ts";
 import type { Passwords } from "./passwords.ts";
 import type { SecondFactor } from "./second_factor.ts";
+import { isOwn } from "./tls_certificate.ts";
 import { Tries } from "./tries.ts";
 import { type Verdict, wrong } from "./verdict.ts";
 
@@ -52,6 +53,8 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
     let passedKey:
       | { readonly username: string; readonly next: ReadonlyArray<SshMethod> }
       | undefined;
+    /** Who has shown a certificate that is theirs. */
+    let certified: string | undefined;
     let finished = false;
     /** When the check began whose time an answer must not show. */
     let workStarted = 0;
@@ -228,20 +231,49 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
             if (peer.protocol === "SSH" && !sftpd.password_authentication) {
               return wrong("the login method is off");
             }
-            const method = stepMethod("password");
             const user = yield* lookup(name);
-            const coded = peer.protocol !== "SSH" && user && usesTotp(user, peer.protocol);
-            const secret = coded && peer.protocol !== "HTTP" ? plain.slice(0, -codeDigits) : plain;
+            const method = user && user.username === certified && isDenied(user, "password", "FTP")
+              ? "TLSCertificate+password"
+              : stepMethod("password");
+            const coded = peer.protocol === "FTP" && user && usesTotp(user, "FTP");
+            const secret = coded ? plain.slice(0, -codeDigits) : plain;
             const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
             if (ok !== true || !user) return wrong(reason);
-            if (coded) {
-              const given = peer.protocol === "HTTP" ? code : plain.slice(-codeDigits);
-              if (!given) return wrong("a second factor is required");
-              const refusal = yield* secondFactor.refusal(user, given);
+            const oneTime = coded ? plain.slice(-codeDigits) : code;
+            if (user && usesTotp(user, peer.protocol) && peer.protocol !== "SSH") {
+              if (!oneTime) return wrong("a second factor is required");
+              const refusal = yield* secondFactor.refusal(user, oneTime);
               if (refusal !== undefined) return wrong(refusal);
             }
             return { _tag: "Proven", user, method, ...(stale ? { rehash: secret } : {}) };
           })),
+
+      certificate: (typed, shown) =>
+        turn.withPermits(1)(Effect.gen(function* () {
+          certified = undefined;
+          if (finished) return refused();
+          const user = yield* lookup(nameOf(typed));
+          if (!user || !isOwn(user, data_provider.naming_rules, shown)) return refused();
+          certified = user.username;
+          if (isDenied(user, "TLSCertificate", peer.protocol)) return refused();
+          events.begun();
+          const proven = {
+            _tag: "Proven",
+            user,
+            method: "TLSCertificate",
+            detail: `SHA256 ${shown.fingerprint}`,
+          } as const;
+          const outcome = yield* admit(proven);
+          if (outcome._tag === "Accepted") finished = true;
+          else if (outcome._tag === "Wrong") {
+            yield* events.failed(user.username, "TLSCertificate", outcome.reason);
+          }
+          return outcome._tag === "Accepted" ? outcome : refused();
+        })).pipe(
+          Effect.catchAllCause((cause) =>
+            Effect.as(Effect.logError("login with a certificate failed", cause), refused())
+          ),
+        ),
 
       publicKey: (typed, key) => key.signature === undefined ? query(typed, key) : sign(typed, key),
 

@@ -5,6 +5,15 @@ const prefix = ".sluice-upload.";
 export const stagedMark = prefix;
 /** Names of earlier versions have 16 digits. */
 const pattern = /^\.sluice-upload\.[0-9a-f]{16}(?:[0-9a-f]{8})?\./;
+/**
+ * Directory in which a storage keeps unfinished uploads, below its root. Its
+ * name is a staged one, so no client sees it; what is in it is no orphan.
+ */
+export const keptDirectory = `${prefix}0000000000000000.kept`;
+/** Key of the object of an unfinished upload. */
+export const keptKey = (id: string): string => `/${keptDirectory}/${id}`;
+export const isKeptKey = (key: string): boolean => key.startsWith(`/${keptDirectory}/`);
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

@@ -4,6 +4,7 @@ import type { Attributes, Entry } from "../model/entry.ts";
 import type { Unflushed } from "../events/journal.ts";
 import type { Redo, Redoing } from "./redo.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { Keeping } from "./kept.ts";
 
 /**
  * Reads one file at any offset.
@@ -78,6 +79,11 @@ export interface WriteOptions {
   readonly lazy?: boolean;
   /** `redo` will be asked for at commit: a flush before that is not worth its time. */
   readonly redo?: boolean;
+  /**
+   * Goes on with the object of this unfinished upload (kept.ts), which is there.
+   * Its `commit` publishes the object; without one the object stays as it is.
+   */
+  readonly kept?: string;
 }
 
 /** A small upload as the intent log keeps it. */
@@ -159,6 +165,8 @@ export interface Storage {
   readonly atOnce?: AtOnce;
   /** Absent where uploads are durable by themselves. */
   readonly redo?: Redoing;
+  /** Absent where unfinished uploads cannot be kept. */
+  readonly keeping?: Keeping;
   space(key: string): Effect.Effect<Space, FsError>;
   /**
    * Deletes temporary objects that no live writer owns; answers how many.

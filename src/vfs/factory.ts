@@ -22,6 +22,7 @@ import { Participant } from "../participant.ts";
 import { Quota } from "./quota.ts";
 import { removeTree } from "./remove_tree.ts";
 import { rename } from "./rename.ts";
+import { resumables } from "./resumables.ts";
 import { unavailable } from "./unavailable.ts";
 import { Elsewhere, LiveUploads } from "./uploads.ts";
 import { type TransferObserver, type Vfs, VfsFactory } from "./vfs.ts";
@@ -161,6 +162,7 @@ const view = (access: Access, home: VPath): Vfs => ({
   realpath: (path) => realpath(access, home, path),
   available: (path) => available(access, path),
   checksum: (path, algorithm, range) => checksum(access, path, algorithm, range),
+  resumables: (records) => resumables(access, records),
   recordCommand: (command, { ok, elapsed }) =>
     access.services.journal.record({
       ...access.event("ssh_cmd", root, { status: ok ? 1 : 2, ssh_cmd: command, elapsed }),

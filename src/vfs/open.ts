@@ -180,7 +180,7 @@ const writeNow = (
 const follows = (options: OpenOptions): boolean => !(options.create && options.exclusive);
 
 /** How an upload is to be written. Throws what it is refused with. */
-const plan = (
+export const plan = (
   access: Access,
   path: VPath,
   existing: Entry | undefined,

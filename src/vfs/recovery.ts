@@ -5,6 +5,7 @@ import type { NewEvent } from "../events/event.ts";
 import { type Intent, Journal, type LeftBehind } from "../events/journal.ts";
 import type { User } from "../model/user.ts";
 import { peek, redone } from "./redone.ts";
+import { isKeptKey } from "../storage/staged.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Storages } from "../storage/storages.ts";
 
@@ -152,7 +153,8 @@ const didHappen = (
         if (staged && intent.staged !== undefined) {
           // A new file is published by a second name; a crash may have come before the first went.
           const linked = (staged.links ?? 1) > 1;
-          yield* storage.remove(intent.staged);
+          // An upload that outlives its connection outlives this too: its client will end it.
+          if (linked || !isKeptKey(intent.staged)) yield* storage.remove(intent.staged);
           return linked;
         }
         if (!now) return takenAway;

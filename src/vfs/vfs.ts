@@ -4,6 +4,8 @@ import type { Attributes, Entry } from "../model/entry.ts";
 import type { Principal } from "../model/session.ts";
 import type { User } from "../model/user.ts";
 import type { VPath } from "../vpath.ts";
+import type { Resumables } from "./resumable.ts";
+import type { UploadRecords } from "./upload_records.ts";
 
 /** How a file is to be opened; the bits of SFTP v3 section 6.3, which other protocols subset. */
 export interface OpenOptions {
@@ -113,6 +115,8 @@ export interface Vfs {
     algorithm: ChecksumAlgorithm,
     range?: { offset?: number; length?: number; block?: number },
   ): Effect.Effect<ReadonlyArray<string>, FsError>;
+  /** Uploads that outlive their connection, and are written down in `records`. */
+  resumables(records: typeof UploadRecords.Service): Resumables;
   /** Records an `ssh_cmd` event (BEHAVIOUR CMD-07). */
   recordCommand(command: string, outcome: { ok: boolean; elapsed: number }): Effect.Effect<void>;
 }

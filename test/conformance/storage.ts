@@ -235,4 +235,45 @@ export const storageConformance = (
       }
       assert.ok(Exit.isSuccess(yield* Effect.exit(s.realpath("/a"))));
     }));
+
+  test("keeping holds unfinished uploads out of sight until a writer publishes one", (s) =>
+    Effect.gen(function* () {
+      const { keeping } = s;
+      const id = "0123456789abcdef0123456789abcdef";
+      if (!keeping) return;
+      assert.equal(yield* keeping.look(id), undefined);
+      yield* put(s, "/k", "old");
+      yield* keeping.begin(id, "/k");
+      assert.equal(yield* reason(keeping.begin(id, "/k")), "AlreadyExists");
+      const write = (offset: number, text: string, commit = false) =>
+        Effect.scoped(Effect.gen(function* () {
+          const writer = yield* s.writer("/k", { mode: "replace", kept: id });
+          assert.equal(writer.size, offset);
+          yield* late(() => writer.writeAt(offset, bytes(text)));
+          if (commit) yield* late(() => writer.commit());
+        }));
+      yield* write(0, "one");
+      yield* keeping.mark(id, 3);
+      yield* write(3, "bad");
+      assert.equal((yield* keeping.look(id))?.size, 3);
+      yield* keeping.mark(id, 3);
+      yield* write(3, "two");
+      yield* keeping.unmark(id);
+      assert.equal((yield* keeping.look(id))?.size, 6);
+      assert.deepEqual(yield* names(s, "/"), ["k"]);
+      assert.equal(yield* s.sweep(), 0);
+      assert.equal(yield* get(s, "/k"), "old");
+      yield* Effect.scoped(Effect.gen(function* () {
+        const reader = yield* keeping.reader(id);
+        assert.equal(yield* late(() => reader.readAt(0, new Uint8Array(10))), 6);
+      }));
+      yield* write(6, "six", true);
+      assert.equal(yield* get(s, "/k"), "onetwosix");
+      assert.equal(yield* keeping.look(id), undefined);
+      yield* keeping.begin(id, "/other");
+      yield* keeping.remove(id);
+      yield* keeping.remove(id);
+      assert.equal(yield* keeping.look(id), undefined);
+      assert.equal(yield* reason(keeping.begin("../k", "/k")), "NotFound");
+    }));
 };

@@ -110,7 +110,7 @@ Deno.test("hostile requests get a clear status", async () => {
   const bomb = '<!DOCTYPE x [<!ENTITY a "b">]><propfind xmlns="DAV:"><allprop/></propfind>';
   assert.equal(await find(bomb), 400);
   assert.equal(await find("<propfind"), 400);
-  await Deno.writeTextFile(`${dir}/deep`, "<a>".repeat(50_000));
+  await Deno.writeTextFile(`${dir}/deep`, "<a>".repeat(20_000));
   assert.equal(await find(`@${dir}/deep`), 400);
   await Deno.writeTextFile(`${dir}/big`, " ".repeat(2 ** 20));
   assert.equal(await find(`@${dir}/big`), 413);

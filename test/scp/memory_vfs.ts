@@ -179,6 +179,9 @@ export const memoryVfs = (files: Record<string, string | Uint8Array> = {}): Memo
       Effect.map(find("checksum", path), (node) => [
         createHash(algorithm).update(node.bytes).digest("hex"),
       ]),
+    resumables: () => {
+      throw new Error("no uploads are kept here");
+    },
     recordCommand: (command, { ok }) => Effect.sync(() => void vfs.commands.push({ command, ok })),
   };
   for (const [path, content] of Object.entries(files)) {

@@ -33,6 +33,7 @@ const openDoor = Layer.effect(
           none: enter,
           password: enter,
           publicKey: enter,
+          certificate: enter,
           keyboardInteractive: enter,
           methods: Effect.succeed(["password"]),
           abandoned: Effect.void,

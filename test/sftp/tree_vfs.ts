@@ -233,6 +233,9 @@ export const treeVfs = (
         }
         return digests;
       }),
+    resumables: () => {
+      throw new Error("no uploads are kept here");
+    },
     recordCommand: () => Effect.void,
   };
   for (const [path, content] of Object.entries(files)) {

@@ -111,6 +111,7 @@ const identity = (
       const refused = () => ({ _tag: "Refused", next, exhausted: ++tries >= 6 }) as const;
       return change({
         none: () => Effect.succeed({ _tag: "Refused", next, exhausted: false }),
+        certificate: () => Effect.succeed({ _tag: "Refused", next, exhausted: false }),
         password: (username, password) =>
           Effect.sync(() => {
             seen.passwords.push(password);

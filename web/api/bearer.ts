@@ -85,7 +85,7 @@ export const bearerTokens = Effect.gen(function* () {
         return yield* no;
       }
       if (yield* store.isRevoked(jti)) return yield* no;
-      const user = yield* users.find(sub);
+      const user = yield* users.effective(sub);
       const now = yield* Clock.currentTimeMillis;
       if (
         !user || versionOf(user) !== claims["account"] ||

@@ -95,7 +95,7 @@ export const userApi = Effect.gen(function* () {
       })
     ));
 
-  return { prefix: "/api/v2", protocol: "HTTP", serve } satisfies Site;
+  return { prefix: "/api/v2", protocol: "HTTP" as const, serve } satisfies Site;
 });
 
 /** Makes an answer of every failure; a defect is logged and is a 500 of the same shape. */

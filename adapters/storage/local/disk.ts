@@ -81,6 +81,18 @@ export const openTemp = ({ root }: LocalOptions, path: string): Temp => {
   }
 };
 
+/** Opens an unfinished upload to go on with it. */
+export const openKept = ({ root }: LocalOptions, path: string): Temp => {
+  const fd = openToWrite(path);
+  try {
+    verifyOpen(root, keyOf(root, path), "open", fd, false);
+    return { fd, path };
+  } catch (cause) {
+    closeQuietly(fd);
+    throw cause;
+  }
+};
+
 /** Closes and unlinks; a file that is gone already is fine. */
 export const dropTemp = (temp: Temp): void => {
   closeQuietly(temp.fd);

@@ -3,9 +3,12 @@ import { Effect, Layer } from "effect";
 import { Config } from "../../../src/config/config.ts";
 import { FsError } from "../../../src/errors.ts";
 import type { User } from "../../../src/model/user.ts";
+import { KeptObjects } from "../../../src/storage/kept.ts";
 import { type FolderOwner, Storages } from "../../../src/storage/storages.ts";
+import { Turns } from "../../../src/storage/turns.ts";
 import { isRoot } from "./disk.ts";
 import { toFsError } from "./errors.ts";
+import { keeping } from "./kept.ts";
 import { local } from "./local.ts";
 
 /** Homes on this machine's disk (provider 0). Other providers fail with Unsupported. */
@@ -60,6 +63,19 @@ const notMapped = new FsError({
   path: "/",
   detail: "the folder has no path",
 });
+/** Kept objects in homes that no user has any more, too. */
+export const localKeptObjects: Layer.Layer<KeptObjects, never, Config> = Layer.effect(
+  KeptObjects,
+  Effect.map(Config, ({ common }) =>
+    KeptObjects.of({
+      of: (identity) => {
+        const root = /^local:(\/.*)$/s.exec(identity)?.[1];
+        return root === undefined
+          ? undefined
+          : keeping({ root, fsync: common.fsync }, new Turns(root));
+      },
+    })),
+);
 
 /** Private to the server's account (or the configured owner); an existing home is left alone. */
 const makeHome = (dir: string, user: FolderOwner): void => {

@@ -12,6 +12,7 @@ import { entryOf } from "./entry.ts";
 import { codeOf, toFsError } from "./errors.ts";
 import type { Info } from "./info.ts";
 import { flushing } from "./io.ts";
+import { keeping } from "./kept.ts";
 import { list, sweepDirectory, sweepTree } from "./list.ts";
 import { atOnce, openReader, openWriter } from "./open.ts";
 import { redoing } from "./redo.ts";
@@ -178,6 +179,7 @@ export const local = (options: LocalOptions): Storage => {
     realpath: (key) =>
       attempt("realpath", key, () => keyOf(root, locate(root, key, "realpath", true).path)),
     redo: redoing(options, turns),
+    keeping: keeping(options, turns),
     space: (key) =>
       attempt("space", key, () => {
         const volume = fs.statfsSync(existing("space", key, true).path);

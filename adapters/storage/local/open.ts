@@ -9,6 +9,7 @@ import type {
   WriteOptions,
   Writer,
 } from "../../../src/storage/storage.ts";
+import { keptKey } from "../../../src/storage/staged.ts";
 import type { Turns } from "../../../src/storage/turns.ts";
 import { dirOf, keyOf, locate, nameOf, verifyOpen } from "./confine.ts";
 import {
@@ -71,7 +72,8 @@ const scoped = <A extends Releasable>(key: string, open: () => A) =>
     (opened) => Effect.sync(() => opened.release()),
   );
 
-const read = (root: string, key: string): Reader & Releasable => {
+/** Opens a file for reading, in the caller's turn. */
+export const read = (root: string, key: string): Reader & Releasable => {
   const { path, info } = locate(root, key, "open", true);
   const refuse = (reason: FsError["reason"], detail?: string) =>
     new FsError({ reason, op: "open", path: key, ...(detail ? { detail } : {}) });
@@ -130,7 +132,15 @@ const write = (
     exclusive,
     redo: how.redo === true,
     ...(how.permissions === undefined ? {} : { permissions: how.permissions }),
+    ...(how.kept === undefined
+      ? {}
+      : { kept: locate(options.root, keptKey(how.kept), "open", false).path }),
   };
+  if (how.kept !== undefined) {
+    const staged = new StagedWriter(options, target, turns);
+    staged.prepare();
+    return staged;
+  }
   if (how.direct) return inPlace(options, target, openDirect(path, exclusive), how);
   if (how.mode !== "update" || !info) {
     const staged = new StagedWriter(options, target, turns);

@@ -13,6 +13,7 @@ import {
   dropTemp,
   isRoot,
   type LocalOptions,
+  openKept,
   openTemp,
   openToRead,
   publish,
@@ -38,6 +39,8 @@ export interface Target {
   readonly permissions?: number;
   /** Small content will be in the intent log, so no flush of it is begun early. */
   readonly redo?: boolean;
+  /** Absolute path of the kept object that is written on, and published, in place of a temporary file. */
+  readonly kept?: string;
 }
 
 /**
@@ -75,7 +78,7 @@ export class StagedWriter implements Writer {
   constructor(options: LocalOptions, target: Target, turns: Turns) {
     this.#options = options;
     this.#target = target;
-    this.#path = tempBeside(target.path);
+    this.#path = target.kept ?? tempBeside(target.path);
     this.#made = () => turns.together(() => this.#make());
   }
 
@@ -107,16 +110,24 @@ export class StagedWriter implements Writer {
   }
 
   #make(): Temp {
-    const { info: old, permissions } = this.#target;
-    const temp = openTemp(this.#options, this.#path);
+    const { info: old, permissions, kept } = this.#target;
+    const temp = kept === undefined
+      ? openTemp(this.#options, this.#path)
+      : openKept(this.#options, kept);
     try {
+      if (kept !== undefined) this.#high = this.#inOrder = peekOpen(temp.fd).size;
       dress(this.#options, temp.fd, permissions ?? modeOf(old), 0o666);
       if (old && isRoot()) fs.fchownSync(temp.fd, old.uid, old.gid);
       return temp;
     } catch (cause) {
-      dropTemp(temp);
+      this.#drop(temp);
       throw cause;
     }
+  }
+
+  #drop(temp: Temp): void {
+    if (this.#target.kept === undefined) dropTemp(temp);
+    else closeQuietly(temp.fd);
   }
 
   get size(): number {
@@ -180,6 +191,7 @@ export class StagedWriter implements Writer {
   }
 
   #redo(attributes: Attributes): Logged | undefined {
+    if (this.#target.kept !== undefined) return undefined;
     const whole = this.#options.fsync && this.#base === undefined && this.size <= redoLimit;
     if (!whole || this.#turns > 0 || this.#failed || this.#done) return undefined;
     const { fd } = this.#temp;
@@ -202,12 +214,12 @@ export class StagedWriter implements Writer {
     return this.#guard("commit", () =>
       this.#inTurn(async () => {
         await flushed(this.#temp.fd);
-        if (this.#target.info || peek(this.#target.path)) {
+        if (this.#target.kept !== undefined || this.#target.info || peek(this.#target.path)) {
           throw new FsError({
             reason: "Conflict",
             op: "commit",
             path: this.#target.key,
-            detail: "a part is not kept over an existing file",
+            detail: "a part is not kept here",
           });
         }
         fs.ftruncateSync(this.#temp.fd, this.#inOrder);
@@ -222,7 +234,7 @@ export class StagedWriter implements Writer {
   release(): void {
     if (this.#base !== undefined) closeQuietly(this.#base);
     // Of a logged one the descriptor goes when it is flushed.
-    if (this.#open && !this.#done) dropTemp(this.#open);
+    if (this.#open && !this.#done) this.#drop(this.#open);
     else if (this.#open && !this.#logged) closeQuietly(this.#open.fd);
     this.#done = true;
   }
