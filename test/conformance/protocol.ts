@@ -154,7 +154,10 @@ export const expected = (one: Case, driver: Driver): Ending | string => {
   return exception ? { ...one, ...exception } : one;
 };
 
-/** `upload /f 5`, `rename /a -> /b`; `failed` and `quota` before what did not happen. */
+/**
+ * `upload /f 5`, `rename /a -> /b`; `failed` and `quota` before what did not happen.
+ * The random part of a name that WebDAV gives to what a MOVE replaces is left out.
+ */
 export const eventLine = (event: Readonly<Record<string, unknown>>): string => {
   const status = event["status"] === 1 ? [] : [event["status"] === 3 ? "quota" : "failed"];
   const target = event["virtual_target_path"];
@@ -165,5 +168,5 @@ export const eventLine = (event: Readonly<Record<string, unknown>>): string => {
     event["ssh_cmd"] ?? event["virtual_path"],
     ...(target === undefined ? [] : ["->", target]),
     ...(sized ? [event["file_size"]] : []),
-  ].join(" ");
+  ].join(" ").replace(/(\.webdav-old)-[0-9a-f-]{36}/g, "$1");
 };
