@@ -229,12 +229,18 @@ const compareRecords = async (cells: ReadonlyArray<Cell>, server: Server): Promi
     folders = new Map((await json("folder", "list")).map((row) => [row["name"], row]));
     events = await server.events("--kind", "fs", "--limit", "100000");
   };
+  const mine = (cell: Cell) => events.filter(({ username }) => username === cell.user);
+  const recorded = (cell: Cell) => {
+    const order = (all: ReadonlyArray<string>) => cell.case.anyOrder ? all.toSorted() : all;
+    return { found: order(mine(cell).map(eventLine)), due: order(cell.ending.events ?? []) };
+  };
   const agree = async (cell: Cell) => {
     const { counted, there } = await figures(cell);
-    return JSON.stringify(counted) === JSON.stringify(there);
+    const { found, due } = recorded(cell);
+    return JSON.stringify([counted, found]) === JSON.stringify([there, due]);
   };
   // The journal and the counters follow by a second or two.
-  await eventually("all counters agree", async () => {
+  await eventually("all records agree", async () => {
     await read();
     return (await Promise.all(cells.map(agree))).every(Boolean);
   }, 5).catch(() => {});
@@ -243,11 +249,10 @@ const compareRecords = async (cells: ReadonlyArray<Cell>, server: Server): Promi
     proxy: { transport: "unix", path: controlSocket(server.dataDir) },
   });
   const compare = async (cell: Cell) => {
-    const { problems, driver, ending } = cell;
-    const mine = events.filter(({ username }) => username === cell.user);
-    const order = (all: ReadonlyArray<string>) => cell.case.anyOrder ? all.toSorted() : all;
-    differs(problems, "events", order(mine.map(eventLine)), order(ending.events ?? []));
-    const strange = mine.filter(({ protocol, action }) =>
+    const { problems, driver } = cell;
+    const { found, due } = recorded(cell);
+    differs(problems, "events", found, due);
+    const strange = mine(cell).filter(({ protocol, action }) =>
       protocol !== (action === "ssh_cmd" ? "SSH" : driver.eventProtocol)
     );
     if (strange.length > 0) {

@@ -1,4 +1,4 @@
-import { type Case, type Driver, expected } from "./protocol.ts";
+import { type Case, type Driver, type Exception, expected } from "./protocol.ts";
 import { cellKey } from "./protocol_run.ts";
 
 /** Cells of which it is known that the product is wrong, and why. */
@@ -23,7 +23,7 @@ export const tableOf = (
     const outcome = ending.outcome === "done" ? "ok" : ending.outcome;
     return [
       fault === undefined ? outcome : "**FAIL**",
-      ...(exception && "why" in exception ? [note(exception.why)] : []),
+      ...(exception && "why" in exception ? [note(otherwise(exception))] : []),
       ...(fault === undefined ? [] : [note(fault)]),
     ].join(" ");
   };
@@ -70,6 +70,10 @@ export const tableOf = (
     "",
   ].join("\n");
 };
+
+/** Why a protocol is another, and the events that are due there where they are others. */
+const otherwise = ({ why, events }: Extract<Exception, { why: string }>): string =>
+  events === undefined || events.length === 0 ? why : `${why}: ${events.map(code).join(", ")}`;
 
 const code = (text: string): string => {
   const short = text.replace(/n{60,}/, "nnn...").replace(/\p{Cc}/gu, "\\x01");
