@@ -29,42 +29,44 @@ export class Branches extends Context.Tag("sluice/Branches")<Branches, {
 }>() {}
 
 /** The registry of a main thread that serves nobody itself: all sessions are in the workers. */
-export const hubRegistry: Layer.Layer<Registry | Branches, never, Config> = Layer.effectContext(
-  Effect.map(Effect.all([Config, Guard]), ([settings, guard]) => {
-    const seats = new Seats(capsOf(settings));
-    const peers = new Set<Peer>();
-    const all = overAll(peers);
-    const refused = new Refused({ refusal: "draining" });
-    return Context.make(
-      Registry,
-      Registry.of({
-        ...all,
-        admit: () => refused,
-        enter: () => Effect.void,
-        drain: (seconds) => Effect.andThen(Effect.sync(() => seats.drain()), emptied(all, seconds)),
-      }),
-    ).pipe(Context.add(
-      Branches,
-      Branches.of({
-        handlers: seatHandlers(seats, guard),
-        join: (peer) =>
-          Effect.asVoid(Effect.acquireRelease(
-            Effect.sync(() => peers.add(peer)),
-            () => Effect.sync(() => peers.delete(peer)),
-          )),
-        askAll: <A>(method: string, ...args: ReadonlyArray<unknown>) =>
-          Effect.map(
-            Effect.suspend(() =>
-              Effect.forEach([...peers], (peer) => Effect.option(peer.ask<A>(method, ...args)), {
-                concurrency: "unbounded",
-              })
+export const hubRegistry: Layer.Layer<Registry | Branches, never, Config | Guard> = Layer
+  .effectContext(
+    Effect.map(Effect.all([Config, Guard]), ([settings, guard]) => {
+      const seats = new Seats(capsOf(settings));
+      const peers = new Set<Peer>();
+      const all = overAll(peers);
+      const refused = new Refused({ refusal: "draining" });
+      return Context.make(
+        Registry,
+        Registry.of({
+          ...all,
+          admit: () => refused,
+          enter: () => Effect.void,
+          drain: (seconds) =>
+            Effect.andThen(Effect.sync(() => seats.drain()), emptied(all, seconds)),
+        }),
+      ).pipe(Context.add(
+        Branches,
+        Branches.of({
+          handlers: seatHandlers(seats, guard),
+          join: (peer) =>
+            Effect.asVoid(Effect.acquireRelease(
+              Effect.sync(() => peers.add(peer)),
+              () => Effect.sync(() => peers.delete(peer)),
+            )),
+          askAll: <A>(method: string, ...args: ReadonlyArray<unknown>) =>
+            Effect.map(
+              Effect.suspend(() =>
+                Effect.forEach([...peers], (peer) => Effect.option(peer.ask<A>(method, ...args)), {
+                  concurrency: "unbounded",
+                })
+              ),
+              Array.getSomes,
             ),
-            Array.getSomes,
-          ),
-      }),
-    ));
-  }),
-);
+        }),
+      ));
+    }),
+  );
 
 const seatHandlers = (
   seats: Seats,

@@ -68,7 +68,7 @@ const MAY_WAIT = 32;
  */
 export const listen = (
   options: ListenerOptions,
-): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry | Guard> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const guard = yield* Guard;

@@ -8,7 +8,13 @@ import { type Refusal, Seats } from "./seats.ts";
 export type { Refusal } from "./seats.ts";
 
 /** A connection was not admitted. */
-export class Refused extends Data.TaggedError("Refused")<{ readonly refusal: Refusal }> {}
+export class Refused extends Data.TaggedError("Refused")<Refusing> {}
+
+/** Why, and where it is known when to come again, in milliseconds. */
+export interface Refusing {
+  readonly refusal: Refusal;
+  readonly retryIn?: number;
+}
 
 /** One admitted connection's place in the counts; given back when its scope closes. */
 export interface Seat {
@@ -57,7 +63,7 @@ export class Registry extends Context.Tag("sluice/Registry")<
   }
 >() {
   /** The only one of a process that serves in one thread. */
-  static readonly layer: Layer.Layer<Registry, never, Config> = Layer.effect(
+  static readonly layer: Layer.Layer<Registry, never, Config | Guard> = Layer.effect(
     Registry,
     Effect.map(Effect.all([Config, Guard]), ([settings, guard]) => {
       const seats = new Seats(capsOf(settings));
@@ -88,7 +94,7 @@ export interface Counter {
   readonly take: (
     ip: string,
     protocol: string,
-  ) => Effect.Effect<{ readonly id: string } | { readonly refusal: Refusal }>;
+  ) => Effect.Effect<{ readonly id: string } | Refusing>;
   readonly login: (id: string, name: string, max: number) => Effect.Effect<Refusal | undefined>;
   readonly another: (id: string) => Effect.Effect<Refusal | undefined>;
   readonly oneLess: (id: string) => Effect.Effect<void>;
@@ -102,8 +108,8 @@ export interface Counter {
 export const takeGuarded = (seats: Seats, guard: GuardShape): Counter["take"] => (ip, protocol) =>
   Effect.gen(function* () {
     const visitor = { ip, protocol: guardedAs(protocol) };
-    const refusal = yield* guard.admit(visitor);
-    if (refusal) return { refusal };
+    const turnedAway = yield* guard.admit(visitor);
+    if (turnedAway) return turnedAway;
     return seats.take(ip);
   });
 

@@ -37,6 +37,7 @@ export const accountHandlers: Effect.Effect<
       "accounts.open": accounts.open,
       "accounts.set": accounts.set,
       "accounts.setCounted": accounts.setCounted,
+      "accounts.setTransfer": accounts.setTransfer,
     };
   });
 
@@ -59,6 +60,7 @@ const users = Layer.effect(
       addTransfer: (...args) => hub.call("users.addTransfer", ...args),
       useTotpStep: (...args) => hub.call("users.useTotpStep", ...args),
       setTotp: notHere("users.setTotp"),
+      setTransfer: notHere("users.setTransfer"),
       setUsage: (...args) => hub.call("users.setUsage", ...args),
     })),
 );
@@ -82,6 +84,7 @@ const accounts = Layer.effect(
       open: (owner: Owner) => hub.call<Place>("accounts.open", owner),
       set: (username: string, usage: Usage) =>
         hub.call<void, CatalogError>("accounts.set", username, usage),
+      setTransfer: (...args) => hub.call("accounts.setTransfer", ...args),
       setCounted: (...args) => hub.call<boolean, CatalogError>("accounts.setCounted", ...args),
     })),
 );

@@ -27,6 +27,7 @@ import { startCrew } from "./crew.ts";
 import { prepareHostKeys } from "./host_keys.ts";
 import { endSpareThreads } from "./threads.ts";
 import { version } from "./version.ts";
+import { Quota } from "./vfs/quota.ts";
 import { quotaAccounts } from "./vfs/quota_accounts.ts";
 import { recount, recountFolder } from "./vfs/recount.ts";
 import { recover } from "./vfs/recovery.ts";
@@ -188,11 +189,13 @@ const serveControl = (
     // The lock on the data folder is ours, so whoever made this socket is gone.
     yield* Effect.promise(() => Deno.remove(path).catch(() => {}));
     const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof recount>>>();
+    const quota = yield* Quota;
     const app = yield* controlApp({
       version,
       started: Date.now(),
       listeners,
       scan: (user) => Effect.provide(recount(user), services),
+      resetTransfer: (name) => quota.setTransfer(name, { upload: 0, download: 0 }),
       scanFolder: (folder) => Effect.provide(recountFolder(folder), services),
       stop: (seconds) => Effect.asVoid(Deferred.succeed(stop, seconds)),
     });

@@ -16,6 +16,8 @@ export interface Controls {
   readonly started: number;
   readonly listeners: () => Readonly<Record<string, ReadonlyArray<string>>>;
   readonly scan: (user: User) => Effect.Effect<Usage, CatalogError | FsError>;
+  /** Lets the user begin anew with the bytes that may be moved. */
+  readonly resetTransfer: (username: string) => Effect.Effect<void, CatalogError>;
   readonly scanFolder: (folder: Folder) => Effect.Effect<Usage, CatalogError | FsError>;
   /** Starts the orderly end of the server; answers at once. */
   readonly stop: (graceSeconds: number) => Effect.Effect<void>;
@@ -29,7 +31,7 @@ export interface Controls {
  */
 export const controlApp = (
   controls: Controls,
-): Effect.Effect<Hono, never, Registry | Users | Folders | Scope.Scope> =>
+): Effect.Effect<Hono, never, Guard | Registry | Users | Folders | Scope.Scope> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const users = yield* Users;
@@ -96,6 +98,17 @@ export const controlApp = (
           const folder = yield* folders.find(name);
           if (!folder) return yield* Effect.fail(noSuch(`no folder ${name}`));
           return yield* controls.scanFolder(folder);
+        }),
+      ));
+    app.delete("/v1/users/:name/transfer-usage", (c) =>
+      answer(
+        c,
+        Effect.gen(function* () {
+          const name = c.req.param("name");
+          const user = yield* users.find(name);
+          if (!user) return yield* Effect.fail(noSuch(`no user ${name}`));
+          yield* controls.resetTransfer(user.username);
+          return { username: user.username };
         }),
       ));
     app.post("/v1/guard/refresh", (c) => answer(c, Effect.as(guard.refresh, { refreshed: true })));

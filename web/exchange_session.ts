@@ -15,7 +15,13 @@ interface Place {
   readonly idleMinutes: number;
   /** Ends the exchange; its scope closes soon after. */
   readonly hangUp: Effect.Effect<unknown>;
+  /** Whether the user may stay (BEHAVIOUR CONN-07). */
+  readonly mayStay: (username: string) => Effect.Effect<boolean, unknown>;
+  readonly fork: (effect: Effect.Effect<unknown>) => void;
 }
+
+/** Milliseconds between looks at whether the user of a long exchange may stay. */
+const POLICY_EVERY = 60_000;
 
 /**
  * Makes one exchange a session of its user. Requests are no `session.opened`
@@ -23,7 +29,7 @@ interface Place {
  */
 export const enterExchange = (place: Place): Exchange["enter"] => (user, protocol) =>
   Effect.gen(function* () {
-    const { registry, wheel, seat, request, ip, port, idleMinutes, hangUp } = place;
+    const { registry, wheel, seat, request, ip, port, idleMinutes, hangUp, mayStay, fork } = place;
     const { username } = user;
     yield* admitPatiently(Effect.flatMap(
       seat.login(username, user.max_sessions),
@@ -59,8 +65,17 @@ export const enterExchange = (place: Place): Exchange["enter"] => (user, protoco
       close: () => Effect.andThen(hangUp, Deferred.await(ended)),
     });
     const idleAfter = idleMinutes * 60_000;
+    const policy = Effect.flatMap(
+      Effect.orElseSucceed(mayStay(username), () => true),
+      (stays) => stays ? Effect.void : hangUp,
+    );
+    let nextPolicy = started + POLICY_EVERY;
     yield* wheel.every((now) => {
       if (idleAfter > 0 && now - lastActivity > idleAfter) Effect.runSync(hangUp);
+      else if (now >= nextPolicy) {
+        nextPolicy = now + POLICY_EVERY;
+        fork(policy);
+      }
     });
     return { principal: { sessionId: id, username, protocol, ip }, observer: transfers.observer };
   });

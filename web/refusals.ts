@@ -1,5 +1,5 @@
 import { Effect, type Scope } from "effect";
-import type { Refusal, Refused } from "../actors/registry.ts";
+import type { Refusal, Refused, Refusing } from "../actors/registry.ts";
 
 /** A keep-alive client's next request may come before the end of its last one was counted. */
 const LOOKS = 6;
@@ -21,9 +21,12 @@ export const admitPatiently = <A>(
  * What a client that finds no place is told: to come again (BEHAVIOUR DAV-11,
  * RL-04), or that it may not (BEHAVIOUR DEF-05).
  */
-export const refusalResponse = (refusal: Refusal): Response => {
+export const refusalResponse = ({ refusal, retryIn = 1000 }: Refusing): Response => {
   const { status, text } = answers[refusal];
-  const headers = status === 403 ? {} : { "retry-after": "1" };
+  const headers: Record<string, string> = status === 403
+    ? {}
+    : { "retry-after": String(Math.max(1, Math.ceil(retryIn / 1000))) };
+  if (refusal === "rate_limited") headers["x-retry-in"] = `${(retryIn / 1000).toFixed(3)}s`;
   return new Response(`${text}\n`, { status, headers });
 };
 

@@ -6,6 +6,9 @@ import { makeWheel } from "../actors/session.ts";
 import { supervise } from "../actors/supervisor.ts";
 import { atMost } from "../src/at_most.ts";
 import { ConfigError } from "../src/errors.ts";
+import { Guard } from "../src/guard/guard.ts";
+import { guardedAs } from "../src/guard/watchman.ts";
+import { Identity } from "../src/identity/identity.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
 
@@ -34,10 +37,12 @@ const REBIND_EVERY = "250 millis";
  */
 export const listenForUsers = (
   options: UsersListener,
-): Effect.Effect<string, ConfigError, Scope.Scope | Registry> =>
+): Effect.Effect<string, ConfigError, Scope.Scope | Registry | Guard | Identity> =>
   Effect.gen(function* () {
     const registry = yield* Registry;
     const sharing = yield* PortSharing;
+    const guard = yield* Guard;
+    const identity = yield* Identity;
     const wheel = yield* makeWheel;
     const fork = yield* FiberSet.makeRuntime<never>();
     const bound = yield* Deferred.make<number, ConfigError>();
@@ -52,7 +57,14 @@ export const listenForUsers = (
         const site = options.sites.find(({ prefix }) => isBelow(prefix, target));
         if (!site) return respond(new Response("not found\n", { status: 404 }));
         const ip = plainAddress(info.remoteAddr.hostname);
-        const seat = yield* admitPatiently(registry.admit({ ip, protocol: site.protocol }));
+        const seat = yield* Effect.tapError(
+          admitPatiently(registry.admit({ ip, protocol: site.protocol })),
+          // BEHAVIOUR CONN-04: whoever asks for more places than an address has.
+          ({ refusal }) =>
+            refusal === "per_host"
+              ? guard.report({ ip, protocol: guardedAs(site.protocol) }, "limit_exceeded")
+              : Effect.void,
+        );
         const interrupted = yield* Deferred.make<void>();
         const exchange: Exchange = {
           request,
@@ -68,6 +80,8 @@ export const listenForUsers = (
             port: info.remoteAddr.port,
             idleMinutes: options.idleMinutes,
             hangUp: Deferred.succeed(interrupted, undefined),
+            mayStay: identity.stillAllowed,
+            fork,
           }),
         };
         const served = Effect.gen(function* () {
@@ -79,7 +93,7 @@ export const listenForUsers = (
         Effect.scoped,
         Effect.catchTag(
           "Refused",
-          ({ refusal }) => Effect.sync(() => respond(refusalResponse(refusal))),
+          (refused) => Effect.sync(() => respond(refusalResponse(refused))),
         ),
         Effect.onExit((exit) => {
           respond(
@@ -123,8 +137,11 @@ export const listenForUsers = (
       supervise(
         "HTTP listener",
         { restart: "transient", max: 1_000_000, within: "5 seconds" },
-        Effect.catchTag(life, "ConfigError", (error) =>
-          first ? Deferred.fail(bound, error) : Effect.fail(error)),
+        Effect.catchTag(
+          life,
+          "ConfigError",
+          (error) => first ? Deferred.fail(bound, error) : Effect.fail(error),
+        ),
       ),
     );
     return show(options.address, yield* Deferred.await(bound));

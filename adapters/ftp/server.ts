@@ -5,6 +5,7 @@ import { makeWheel, openSession, type Session, type Wheel } from "../../actors/s
 import { Config } from "../../src/config/config.ts";
 import type { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
+import type { Guard } from "../../src/guard/guard.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
@@ -33,7 +34,7 @@ const theServices = Effect.map(
 export const serveFtp: Effect.Effect<
   { readonly addresses: ReadonlyArray<string> },
   ConfigError,
-  Scope.Scope | Services
+  Scope.Scope | Services | Guard
 > = Effect.gen(function* () {
   const { ftpd, data_dir: dataDir } = yield* Config;
   if (ftpd.bindings.length === 0) return { addresses: [] };

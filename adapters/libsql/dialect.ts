@@ -9,6 +9,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type TransactionSettings,
 } from "kysely";
 import { CatalogError } from "../../src/errors.ts";
 import { toCatalogError } from "./errors.ts";
@@ -96,15 +97,19 @@ class LibsqlDriver implements Driver {
     return new LibsqlConnection(client, free, () => this.#spoiled = replaceable);
   }
 
-  async beginTransaction(connection: LibsqlConnection): Promise<void> {
+  async beginTransaction(
+    connection: LibsqlConnection,
+    { accessMode }: TransactionSettings,
+  ): Promise<void> {
     const { client, local } = this.#options;
+    const reads = accessMode === "read only";
     let transaction: Transaction | undefined;
     try {
-      transaction = await client.transaction(local ? "deferred" : "write");
+      transaction = await client.transaction(local ? "deferred" : reads ? "read" : "write");
       // A prepared BEGIN IMMEDIATE that met SQLITE_BUSY stays unfinished in the native library, and
       // no later COMMIT of that connection succeeds (tursodatabase/libsql-client-ts#352). Run as a
       // script it is finalised.
-      if (local) await transaction.executeMultiple("COMMIT; BEGIN IMMEDIATE");
+      if (local && !reads) await transaction.executeMultiple("COMMIT; BEGIN IMMEDIATE");
       connection.transaction = transaction;
     } catch (cause) {
       transaction?.close();

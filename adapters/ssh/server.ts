@@ -7,6 +7,7 @@ import { makeWheel, openSession, type Session, type Wheel } from "../../actors/s
 import { Config, type Settings } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { Journal } from "../../src/events/journal.ts";
+import type { Guard } from "../../src/guard/guard.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { Protocol } from "../../src/model/session.ts";
 import type { User } from "../../src/model/user.ts";
@@ -47,7 +48,7 @@ export const serveSsh = (
 ): Effect.Effect<
   { readonly addresses: ReadonlyArray<string> },
   ConfigError,
-  Scope.Scope | Services
+  Scope.Scope | Services | Guard
 > =>
   Effect.gen(function* () {
     const config = yield* Config;

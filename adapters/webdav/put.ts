@@ -48,7 +48,9 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     // Whoever wants to be the first is told at the end too, when another was faster.
     const exclusive = !before && request.headers.has("if-none-match");
     const began = yield* Clock.currentTimeMillis;
-    const handle = yield* vfs.open(path, { ...anew, exclusive });
+    const late = (error: FsError) =>
+      exclusive && error.reason === "AlreadyExists" ? refuse(412) : error;
+    const handle = yield* Effect.mapError(vfs.open(path, { ...anew, exclusive }), late);
     yield* Effect.tryPromise({
       try: (signal) => receive(request, handle, signal),
       catch: (error) =>
@@ -66,10 +68,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     const mtime = mtimeAsked(request);
     if (mtime !== undefined) yield* Effect.ignore(handle.setAttributes({ mtime }));
-    yield* Effect.mapError(
-      handle.close(),
-      (error) => exclusive && error.reason === "AlreadyExists" ? refuse(412) : error,
-    );
+    yield* Effect.mapError(handle.close(), late);
     const headers = new Headers();
     if (mtime !== undefined) headers.set("x-oc-mtime", "accepted");
     const after = yield* Effect.option(vfs.stat(path));

@@ -64,7 +64,9 @@ export const statusLine = (status: number): string =>
 /** The answer to a request that failed. Says only what the client may know. */
 export const failure = (error: FsError | DavError): Response => {
   const status = statusOf(error);
-  const headers: Record<string, string> = status === 503 ? { "retry-after": "1" } : {};
+  const headers: Record<string, string> = status === 503 || status === 429
+    ? { "retry-after": "1" }
+    : {};
   if (error._tag === "DavError" && error.condition !== undefined) {
     const body = `<?xml version="1.0" encoding="utf-8"?>\n` +
       `<D:error xmlns:D="DAV:">${error.condition}</D:error>\n`;

@@ -8,24 +8,29 @@ import type { Db } from "./database.ts";
 /** What the catalog keeps by name. */
 export type ObjectType = "user" | "admin" | "folder" | "group" | "ip_list_entry";
 
-/** Records who changed which account, inside the change's own transaction (SECURITY section 5). */
+/** Says who changed which account. */
+export const changeEvent = (
+  action: "add" | "update" | "delete",
+  object: { readonly type: ObjectType; readonly name: string },
+  by: Executor,
+): NewEvent => ({
+  action: `provider.${action}`,
+  status: 1,
+  username: by.name,
+  ...(by.ip === undefined ? {} : { ip: by.ip }),
+  object_type: object.type,
+  object_name: object.name,
+});
+
+/** Records a change inside its own transaction (SECURITY section 5). */
 export const recordChange = (
   trx: Db,
   action: "add" | "update" | "delete",
   object: { readonly type: ObjectType; readonly name: string },
   by: Executor,
   at: number,
-): Effect.Effect<void, CatalogError> => {
-  const event: NewEvent = {
-    action: `provider.${action}`,
-    status: 1,
-    username: by.name,
-    ...(by.ip === undefined ? {} : { ip: by.ip }),
-    object_type: object.type,
-    object_name: object.name,
-  };
-  return insertEvents(trx, [{ event, at }]);
-};
+): Effect.Effect<void, CatalogError> =>
+  insertEvents(trx, [{ event: changeEvent(action, object, by), at }]);
 
 export const noSuch = (op: string, type: ObjectType, name: string): CatalogError =>
   new CatalogError({

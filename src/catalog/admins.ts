@@ -140,7 +140,7 @@ export const adminsLayer: Layer.Layer<Admins, never, Database | Writer | Config 
     }),
   );
 
-const toColumns = (input: AdminInput) => {
+export const toColumns = (input: AdminInput) => {
   const {
     username,
     status,
@@ -154,7 +154,7 @@ const toColumns = (input: AdminInput) => {
   return { username, status, settings: JSON.stringify(settings) };
 };
 
-const fromRow = (row: Selectable<AdminsTable>): Effect.Effect<Admin, CatalogError> => {
+export const fromRow = (row: Selectable<AdminsTable>): Effect.Effect<Admin, CatalogError> => {
   const { settings: _, username, password_hash, ...numbers } = row;
   const counters = Object.fromEntries(Object.entries(numbers).map(([k, v]) => [k, exact(v)]));
   return readStored(Admin, "admin", row, { username, password_hash, ...counters });

@@ -58,6 +58,11 @@ export class Users extends Context.Tag("sluice/Users")<Users, {
     way: "upload" | "download",
     bytes: number,
   ) => Effect.Effect<void, CatalogError>;
+  /** Replaces the counters of moved bytes (BEHAVIOUR DT-05). Fails with NotFound. */
+  readonly setTransfer: (
+    username: string,
+    moved: { readonly upload: number; readonly download: number },
+  ) => Effect.Effect<void, CatalogError>;
   /** Takes a one-time code's time step; false when this or a later step was used before. */
   readonly useTotpStep: (username: string, step: number) => Effect.Effect<boolean, CatalogError>;
   /**

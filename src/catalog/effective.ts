@@ -11,7 +11,9 @@ import { selectFolders, selectGroups } from "./named_rows.ts";
  */
 export const effectiveOf = (db: Db, user: User): Effect.Effect<User, CatalogError> =>
   Effect.gen(function* () {
-    if (user.groups.length === 0 && user.virtual_folders.length === 0) return user;
+    if (user.groups.length === 0 && user.virtual_folders.length === 0) {
+      return effectiveUser(user, new Map(), new Map());
+    }
     const giving = user.groups.filter((group) => group.type !== 3).map((group) => group.name);
     const groups = new Map((yield* selectGroups(db, giving)).map((group) => [group.name, group]));
     const gone = giving.find((name) => !groups.has(name));

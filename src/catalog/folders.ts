@@ -9,6 +9,10 @@ import { Folders } from "./catalog.ts";
 import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
 import { inUse, referring, selectFolders } from "./named_rows.ts";
 
+/** Everything without a column. */
+export const settingsOf = ({ mapped_path, description, filesystem }: FolderInput) =>
+  JSON.stringify({ mapped_path, description, filesystem });
+
 /** Virtual folders in the catalog (BEHAVIOUR section 8). */
 export const foldersLayer: Layer.Layer<Folders, never, Database | Writer | Config> = Layer.effect(
   Folders,
@@ -38,8 +42,6 @@ export const foldersLayer: Layer.Layer<Folders, never, Database | Writer | Confi
       const { folder, problems } = checkFolder(input, config);
       return problems.length > 0 ? Effect.fail(invalid(op, problems)) : Effect.succeed(folder);
     };
-    const settingsOf = ({ mapped_path, description, filesystem }: FolderInput) =>
-      JSON.stringify({ mapped_path, description, filesystem });
 
     return Folders.of({
       find: Effect.fn("Folders.find")((name) => whenFree(find(read, nameOf(name)))),

@@ -9,6 +9,10 @@ import { Groups } from "./catalog.ts";
 import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
 import { inUse, missing, referring, selectGroups } from "./named_rows.ts";
 
+/** Everything without a column. */
+export const settingsOf = ({ description, user_settings, virtual_folders }: GroupInput) =>
+  JSON.stringify({ description, user_settings, virtual_folders });
+
 /** Groups in the catalog (BEHAVIOUR section 7.1). */
 export const groupsLayer: Layer.Layer<Groups, never, Database | Writer | Config> = Layer.effect(
   Groups,
@@ -43,8 +47,6 @@ export const groupsLayer: Layer.Layer<Groups, never, Database | Writer | Config>
         missing(db, "folders", "virtual_folders", virtual_folders.map((f) => f.name)),
         (problems) => problems.length > 0 ? Effect.fail(invalid(op, problems)) : Effect.void,
       );
-    const settingsOf = ({ description, user_settings, virtual_folders }: GroupInput) =>
-      JSON.stringify({ description, user_settings, virtual_folders });
 
     return Groups.of({
       find: Effect.fn("Groups.find")((name) => whenFree(find(read, nameOf(name)))),

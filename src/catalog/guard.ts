@@ -72,11 +72,18 @@ export class GuardStore extends Context.Tag("sluice/GuardStore")<GuardStore, {
   readonly hosts: (since: number) => Effect.Effect<ReadonlyArray<DefenderHost>, CatalogError>;
   /** Forgets points and ban; false when there was nothing. */
   readonly pardon: (ip: string) => Effect.Effect<boolean, CatalogError>;
+  /**
+   * Keeps `most` addresses with points and as many bans (BEHAVIOUR DEF-08): the
+   * points that are oldest go first, and the bans that end soonest. Answers
+   * whether a ban went.
+   */
+  readonly trim: (most: number) => Effect.Effect<boolean, CatalogError>;
   /** Drops points from before `since` and bans that are over. */
   readonly prune: (since: number) => Effect.Effect<void, CatalogError>;
 }>() {}
 
-const bump = (trx: Db) =>
+/** Tells every node that what it has read of lists and bans is old. */
+export const bump = (trx: Db) =>
   attempt(
     "guard change",
     () =>
@@ -281,6 +288,22 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
             );
             yield* bump(trx);
             return bans.numDeletedRows + events.numDeletedRows > 0n;
+          })),
+      trim: (most) =>
+        transact("defender trim", (trx) =>
+          Effect.gen(function* () {
+            yield* attempt("defender trim", () =>
+              trx.deleteFrom("defender_events").where("ip", "in", (eb) =>
+                eb.selectFrom("defender_events").select("ip").groupBy("ip")
+                  .orderBy(({ fn }) => fn.max("at"), "desc").limit(-1).offset(most)).execute());
+            const { numDeletedRows } = yield* attempt("defender trim", () =>
+              trx.deleteFrom("defender_bans").where("ip", "in", (eb) =>
+                eb.selectFrom("defender_bans").select("ip")
+                  .orderBy("until", "desc").limit(-1).offset(most)).executeTakeFirst());
+            if (numDeletedRows > 0n) {
+              yield* bump(trx);
+            }
+            return numDeletedRows > 0n;
           })),
       prune: (since) =>
         transact("defender prune", (trx) =>

@@ -1,10 +1,10 @@
 import { Effect, Schema as S } from "effect";
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { CatalogError } from "../errors.ts";
 import { FolderInput } from "../model/folder.ts";
 import { GroupInput } from "../model/group.ts";
 import { attempt, type Db } from "./database.ts";
-import { exact } from "./rows.ts";
+import { exact, type FoldersTable, type GroupsTable } from "./rows.ts";
 
 /** Reads a stored object; what does not read as one is damage. */
 const decode = <A, I>(
@@ -23,6 +23,25 @@ const decode = <A, I>(
         cause,
       }),
   });
+
+export const decodeFolder = ({ settings, ...row }: Selectable<FoldersTable>) =>
+  decode(FolderInput, "folder", row.name, () => ({
+    ...JSON.parse(settings),
+    id: exact(row.id),
+    name: row.name,
+    used_quota_size: Math.max(0, exact(row.used_quota_size)),
+    used_quota_files: Math.max(0, exact(row.used_quota_files)),
+    last_quota_update: exact(row.last_quota_update),
+  }));
+
+export const decodeGroup = ({ settings, ...row }: Selectable<GroupsTable>) =>
+  decode(GroupInput, "group", row.name, () => ({
+    ...JSON.parse(settings),
+    id: exact(row.id),
+    name: row.name,
+    created_at: exact(row.created_at),
+    updated_at: exact(row.updated_at),
+  }));
 
 /** Names of the rows of `table` whose list `member` names `name`. */
 export const referring = (
@@ -54,19 +73,7 @@ export const selectFolders = (
       "read folders",
       () => db.selectFrom("folders").selectAll().where("name", "in", names).execute(),
     ),
-    (rows) =>
-      Effect.forEach(
-        rows,
-        ({ settings, ...row }) =>
-          decode(FolderInput, "folder", row.name, () => ({
-            ...JSON.parse(settings),
-            id: exact(row.id),
-            name: row.name,
-            used_quota_size: Math.max(0, exact(row.used_quota_size)),
-            used_quota_files: Math.max(0, exact(row.used_quota_files)),
-            last_quota_update: exact(row.last_quota_update),
-          })),
-      ),
+    (rows) => Effect.forEach(rows, decodeFolder),
   );
 
 /** Groups of these names. */
@@ -79,15 +86,7 @@ export const selectGroups = (
       "read groups",
       () => db.selectFrom("groups").selectAll().where("name", "in", names).execute(),
     ),
-    (rows) =>
-      Effect.forEach(rows, ({ settings, ...row }) =>
-        decode(GroupInput, "group", row.name, () => ({
-          ...JSON.parse(settings),
-          id: exact(row.id),
-          name: row.name,
-          created_at: exact(row.created_at),
-          updated_at: exact(row.updated_at),
-        }))),
+    (rows) => Effect.forEach(rows, decodeGroup),
   );
 
 /** What of `names` there is not: one problem each, under its field. */

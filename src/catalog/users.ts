@@ -238,6 +238,19 @@ export const usersLayer: Layer.Layer<Users, never, Database | Writer | Config | 
           );
         }),
 
+        setTransfer: Effect.fn("Users.setTransfer")(function* (username, { upload, download }) {
+          const result = yield* transact(
+            "set transfer",
+            (trx) =>
+              attempt("set transfer", () =>
+                trx.updateTable("users").set({
+                  used_upload_data_transfer: upload,
+                  used_download_data_transfer: download,
+                }).where("username", "=", nameOf(username)).executeTakeFirst()),
+          );
+          if (result.numUpdatedRows === 0n) return yield* noSuch("set transfer", "user", username);
+        }),
+
         useTotpStep: Effect.fn("Users.useTotpStep")(function* (username, step) {
           const result = yield* transact(
             "one-time code",

@@ -20,7 +20,7 @@ interface EventFlags {
   readonly limit: string;
 }
 
-const kinds: ReadonlyArray<EventKind> = ["fs", "provider", "login", "session"];
+const kinds: ReadonlyArray<EventKind> = ["fs", "provider", "login", "session", "defender"];
 const actions: ReadonlyArray<EventAction> = [
   "session.opened",
   "session.ended",
@@ -37,6 +37,7 @@ const actions: ReadonlyArray<EventAction> = [
   "provider.add",
   "provider.update",
   "provider.delete",
+  "defender.banned",
 ];
 
 const filterOf = (flags: EventFlags, now: number) =>

@@ -2,9 +2,12 @@ import { printable } from "../vpath.ts";
 
 const encoder = new TextEncoder();
 
-/** Writes whole lines to stdout; a reader that went away (`| head`) ends the process quietly. */
-export const print = (text: string): void => {
-  let rest = encoder.encode(text.endsWith("\n") ? text : text + "\n");
+/** Writes whole lines to stdout. */
+export const print = (text: string): void => write(text.endsWith("\n") ? text : text + "\n");
+
+/** Writes to stdout as it is; a reader that went away (`| head`) ends the process quietly. */
+export const write = (text: string): void => {
+  let rest = encoder.encode(text);
   try {
     while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
   } catch (cause) {

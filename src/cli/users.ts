@@ -52,7 +52,7 @@ const existing = (name: string) =>
   });
 
 /** Ends the sessions of a user who was removed or disabled; without a server there are none. */
-const endSessions = (env: Env, name: string) =>
+export const endSessions = (env: Env, name: string) =>
   Effect.ignore(
     tryServer(
       env.settings.data_dir,
@@ -60,6 +60,19 @@ const endSessions = (env: Env, name: string) =>
       `/v1/users/${encodeURIComponent(name)}/sessions`,
     ),
   );
+
+/** By the running server, whose counters are live, else directly (BEHAVIOUR DT-05). */
+const resetTransfer = (env: Env, name: string) =>
+  Effect.gen(function* () {
+    const path = `/v1/users/${encodeURIComponent(name)}/transfer-usage`;
+    if ((yield* tryServer(env.settings.data_dir, "DELETE", path)) !== undefined) return;
+    const reset = Effect.gen(function* () {
+      const { username } = yield* existing(name);
+      const users = yield* Users;
+      yield* users.setTransfer(username, { upload: 0, download: 0 });
+    });
+    yield* withCatalog(env, reset);
+  });
 
 const add = (env: Env, name: string, flags: UserFlags) =>
   Effect.gen(function* () {
@@ -266,6 +279,19 @@ Examples:
     );
 
   totpCommand(user);
+
+  user.command("reset-transfer <name>").description("count a user's data transfer from 0 again")
+    .addHelpText("after", "\nExample:\n  sluice user reset-transfer anna")
+    .action((name: string, _: unknown, command: Command) =>
+      run(command, (env) =>
+        Effect.gen(function* () {
+          yield* resetTransfer(env, name);
+          yield* env.show(
+            { username: name, used_upload_data_transfer: 0, used_download_data_transfer: 0 },
+            () => `${name} begins anew with the data that may be transferred`,
+          );
+        }))
+    );
 
   quotaScanCommand(user, "user");
 };

@@ -37,6 +37,9 @@ export const Defender = section({
   score_valid: withDefault(Count, 1),
   score_limit_exceeded: withDefault(Count, 3),
   score_no_auth: withDefault(Count, 0),
+  /** Addresses with points, and as many with a ban, that are remembered: beyond `hard` it is trimmed to `soft`. */
+  entries_soft_limit: withDefault(Count.pipe(S.positive()), 10_000),
+  entries_hard_limit: withDefault(Count.pipe(S.positive()), 15_000),
 });
 
 /** BEHAVIOUR section 20: `average` admissions in each `period` (milliseconds), `burst` at once. */

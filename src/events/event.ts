@@ -1,7 +1,7 @@
 import type { Protocol } from "../model/session.ts";
 
 /** Groups of actions, for filters and subscriptions. */
-export type EventKind = "fs" | "provider" | "login" | "session";
+export type EventKind = "fs" | "provider" | "login" | "session" | "defender";
 
 export type EventAction =
   | "session.opened"
@@ -18,7 +18,9 @@ export type EventAction =
   | "ssh_cmd"
   | "provider.add"
   | "provider.update"
-  | "provider.delete";
+  | "provider.delete"
+  /** The defender banned `ip` (BEHAVIOUR DEF-12): nobody's name is known. */
+  | "defender.banned";
 
 /** 1 ok, 2 error, 3 quota exceeded (API-V2.md, FsEventStatus). */
 export type EventStatus = 1 | 2 | 3;
@@ -65,4 +67,6 @@ export const kindOf = (action: EventAction): EventKind =>
     ? "login"
     : action.startsWith("session.")
     ? "session"
+    : action.startsWith("defender.")
+    ? "defender"
     : "fs";

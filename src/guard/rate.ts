@@ -21,18 +21,19 @@ class Buckets {
     this.#cost = limiter.period / limiter.average;
   }
 
-  /** Milliseconds to wait, or undefined for a refusal, which takes nothing. */
-  take(ip: string, now: number): number | undefined {
+  /** Milliseconds to wait; a refusal, which takes nothing, says when waiting would do. */
+  take(ip: string, now: number): { readonly wait: number } | { readonly retryIn: number } {
     const key = this.limiter.type === 1 ? "" : ip;
     const fullAt = Math.max(this.#fullAt.get(key) ?? 0, now) + this.#cost;
     const wait = fullAt - now - this.#cost * this.limiter.burst;
-    if (wait > Math.min(this.#cost / 2, LONGEST)) return undefined;
+    const longest = Math.min(this.#cost / 2, LONGEST);
+    if (wait > longest) return { retryIn: Math.ceil(wait - longest) };
     this.#fullAt.delete(key);
     this.#fullAt.set(key, fullAt);
     if (this.#fullAt.size > MOST_HOSTS) {
       this.#fullAt.delete(this.#fullAt.keys().next().value as string);
     }
-    return Math.max(0, wait);
+    return { wait: Math.max(0, wait) };
   }
 }
 
@@ -41,6 +42,8 @@ export type RateVerdict =
   | { readonly wait: number }
   | {
     readonly refused: true;
+    /** Milliseconds until a request is let in, if no other comes before it. */
+    readonly retryIn: number;
     /** It counts against its address. */
     readonly scores: boolean;
   };
@@ -59,10 +62,11 @@ export class RateLimits {
       const { protocols, type, generate_defender_events } = buckets.limiter;
       if (!protocols.includes(protocol)) continue;
       const one = buckets.take(ip, now);
-      if (one === undefined) {
-        return { refused: true, scores: generate_defender_events && type === 2 };
+      if ("retryIn" in one) {
+        const scores = generate_defender_events && type === 2;
+        return { refused: true, retryIn: one.retryIn, scores };
       }
-      wait = Math.max(wait, one);
+      wait = Math.max(wait, one.wait);
     }
     return { wait };
   }

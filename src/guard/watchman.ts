@@ -2,6 +2,7 @@ import { Clock, Effect, Layer } from "effect";
 import { type BanRule, type GuardSnapshot, GuardStore } from "../catalog/guard.ts";
 import { Config, type Settings } from "../config/config.ts";
 import type { CatalogError } from "../errors.ts";
+import { Journal } from "../events/journal.ts";
 import { covers, type GuardedProtocol, type IpListEntry, ipListTypes } from "../model/ip_list.ts";
 import { canonicalAddress } from "./address.ts";
 import { Guard, type Offence, type Visitor } from "./guard.ts";
@@ -63,21 +64,30 @@ class Known {
 }
 
 /** The one guard of a server, over the catalog. Runs in the main thread. */
-export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = Layer.scoped(
+export const watchman: Layer.Layer<
+  Guard,
+  CatalogError,
+  Config | GuardStore | Journal
+> = Layer.scoped(
   Guard,
   Effect.gen(function* () {
     const { common } = yield* Config;
     const { defender } = common;
     const store = yield* GuardStore;
+    const journal = yield* Journal;
     const limits = new RateLimits(common.rate_limiters);
     const rule = ruleOf(common);
     const points = pointsOf(common);
     const known = new Known();
     let waiting = 0;
+    // Each offence adds one address at most, so between two looks the hard limit holds.
+    const room = Math.max(1, defender.entries_hard_limit - defender.entries_soft_limit);
+    let sinceTrim = 0;
 
     const reread = Effect.gen(function* () {
       known.take(yield* store.snapshot(yield* Clock.currentTimeMillis));
     });
+    yield* store.trim(defender.entries_soft_limit);
     yield* reread;
 
     const storeGrown = Effect.suspend(() => {
@@ -139,10 +149,23 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
         const now = yield* Clock.currentTimeMillis;
         if (!defender.enabled || points[offence] === 0 || inForce(ip, now) !== undefined) return;
         if (known.mode(ipListTypes.defender, visitor) !== undefined) return;
+        if (++sinceTrim > room) {
+          sinceTrim = 1;
+          if (yield* store.trim(defender.entries_soft_limit)) yield* reread;
+        }
         const until = yield* store.score(ip, points[offence], rule);
         if (until === undefined) return;
         known.bans.set(ip, until);
-        yield* Effect.logWarning({ event: "banned", ip, until: new Date(until).toISOString() });
+        const end = new Date(until).toISOString();
+        yield* Effect.logWarning({ event: "banned", ip, until: end });
+        yield* journal.record({
+          action: "defender.banned",
+          status: 1,
+          username: "",
+          ip,
+          protocol: visitor.protocol,
+          message: `banned until ${end}`,
+        });
       }).pipe(
         Effect.catchTag("CatalogError", (error) =>
           Effect.logError(`guard: an offence was not kept: ${error.message}`)),
@@ -154,9 +177,10 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
       if ("wait" in verdict && verdict.wait === 0) return Effect.succeed(undefined);
       if ("refused" in verdict || waiting >= MAY_WAIT) {
         const scores = "refused" in verdict && verdict.scores;
+        const retryIn = "refused" in verdict ? verdict.retryIn : verdict.wait;
         return Effect.as(
           scores ? report(visitor, "limit_exceeded") : Effect.void,
-          "rate_limited" as const,
+          { refusal: "rate_limited", retryIn } as const,
         );
       }
       waiting += 1;
@@ -173,10 +197,10 @@ export const watchman: Layer.Layer<Guard, CatalogError, Config | GuardStore> = L
           if (barred(visitor, now)) {
             const until = inForce(visitor.ip, now);
             if (until !== undefined) grow(visitor.ip, until, now);
-            return "banned";
+            return { refusal: "banned" } as const;
           }
           if (common.allowlist_status === 1 && known.mode(ipListTypes.allow, visitor) !== 1) {
-            return "not_listed";
+            return { refusal: "not_listed" } as const;
           }
           return yield* throttle(visitor, now);
         }),

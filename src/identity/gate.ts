@@ -21,6 +21,13 @@ export const usesTotp = (user: User, protocol: LoginProtocol = "SSH"): boolean =
 };
 
 /**
+ * Whether a password proves nothing and is not looked at: anonymous users, where
+ * they may log in at all (BEHAVIOUR AUTH-16).
+ */
+export const takesAnyPassword = (user: User, protocol: LoginProtocol): boolean =>
+  user.filters.is_anonymous && (protocol === "FTP" || protocol === "DAV");
+
+/**
  * Why a user who has proven who they are may still not log in from
  * `ip` over `protocol`, or undefined (BEHAVIOUR AUTH-06). `method` is left out after a first
  * step, which cannot be a login.
@@ -39,7 +46,7 @@ export const loginRefusal = (
   const account = accountRefusal(user, now);
   if (account !== undefined) return account;
   if (filters.denied_protocols.includes(protocol)) return "the protocol is denied";
-  if (filters.is_anonymous && (protocol === "SSH" || protocol === "HTTP")) {
+  if (filters.is_anonymous && !takesAnyPassword(user, protocol)) {
     return `anonymous users have no ${protocol}`;
   }
   if (method !== undefined && isDenied(user, method, protocol)) return "the login method is denied";
@@ -47,7 +54,7 @@ export const loginRefusal = (
     return "the address is not allowed";
   }
   if (filters.require_password_change) return "the password must be changed first";
-  if (passwordExpired(user, now)) return "the password has expired";
+  if (!filters.is_anonymous && passwordExpired(user, now)) return "the password has expired";
   // WebDAV cannot ask for a code (BEHAVIOUR MFA-03).
   if (protocol !== "DAV" && filters.two_factor_protocols.includes(protocol)) {
     if (!usesTotp(user, protocol)) return "a second factor is required and not set up";

@@ -22,7 +22,7 @@ import type { Totp } from "./totp.ts";
 export const sharedLayer: Layer.Layer<
   Identity,
   ConfigError,
-  Config | Journal | KeyFiles | Passwords | SecondFactor | Users
+  Config | Guard | Journal | KeyFiles | Passwords | SecondFactor | Users
 > = Layer.effect(
   Identity,
   Effect.gen(function* () {
@@ -54,5 +54,5 @@ export const sharedLayer: Layer.Layer<
 export const layer: Layer.Layer<
   Identity,
   ConfigError,
-  Config | Journal | KeyFiles | MasterKey | Passwords | Totp | Users
+  Config | Guard | Journal | KeyFiles | MasterKey | Passwords | Totp | Users
 > = Layer.provide(sharedLayer, SecondFactor.layer);

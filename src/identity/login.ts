@@ -8,7 +8,7 @@ import type { GuardShape } from "../guard/guard.ts";
 import type { User } from "../model/user.ts";
 import type { Authorities } from "./authorities.ts";
 import { checkPassword, matchKey, provesKey } from "./credentials.ts";
-import { loginRefusal, usesTotp } from "./gate.ts";
+import { loginRefusal, takesAnyPassword, usesTotp } from "./gate.ts";
 import type { Login, LoginOutcome, LoginProtocol, PresentedKey, SshMethod } from "./identity.ts";
 import { loginEvents } from "./login_events.ts";
 import { isDenied, needsTwoSteps, secondSteps, serverMethods } from "./methods.ts";
@@ -237,7 +237,9 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
               : stepMethod("password");
             const coded = peer.protocol === "FTP" && user && usesTotp(user, "FTP");
             const secret = coded ? plain.slice(0, -codeDigits) : plain;
-            const { ok, stale, reason } = yield* checkPassword(passwords, user, secret);
+            const { ok, stale, reason } = user && takesAnyPassword(user, peer.protocol)
+              ? { ok: true, stale: false, reason: "" }
+              : yield* checkPassword(passwords, user, secret);
             if (ok !== true || !user) return wrong(reason);
             const oneTime = coded ? plain.slice(-codeDigits) : code;
             if (user && usesTotp(user, peer.protocol) && peer.protocol !== "SSH") {

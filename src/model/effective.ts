@@ -9,27 +9,41 @@ const dayMs = 86_400_000;
  * The user as sessions see him: what his groups give merged into a copy, never
  * stored (BEHAVIOUR GRP-02 to GRP-10). Primary first, then the secondary groups
  * in the order of the user's list, so that a collision has one answer (DIS-18).
- * Every mount carries its folder's members. A user without either is answered as he is.
+ * Every mount carries its folder's members. An anonymous user keeps
+ * `list` and `download` of his permissions. Any other without groups and folders is
+ * answered as he is.
  */
 export const effectiveUser = (
   user: User,
   groups: ReadonlyMap<string, Group>,
   folders: ReadonlyMap<string, Folder>,
 ): User => {
-  if (user.groups.length === 0 && user.virtual_folders.length === 0) return user;
+  if (user.groups.length === 0 && user.virtual_folders.length === 0) return harmless(user);
   const ofType = (type: 1 | 2) =>
     user.groups.filter((g) => g.type === type).flatMap((g) => groups.get(g.name) ?? []);
   let merged = user;
   for (const group of ofType(1)) merged = withMany(withPrimary(merged, group), group, true);
   for (const group of ofType(2)) merged = withMany(merged, group, false);
-  return {
+  return harmless({
     ...merged,
     virtual_folders: merged.virtual_folders.flatMap((mount) => {
       const folder = folders.get(mount.name);
       const mapped_path = folder && fill(folder.mapped_path, user);
       return folder && mapped_path !== undefined ? [{ ...folder, ...mount, mapped_path }] : [];
     }),
-  };
+  });
+};
+
+/** Anonymous users list and download, where they may do anything at all, and no more (BEHAVIOUR AUTH-16). */
+const harmless = (user: User): User => {
+  if (!user.filters.is_anonymous) return user;
+  const permissions = Object.entries(user.permissions).map(([path, given]) => {
+    const kept = (["list", "download"] as const).filter((right) =>
+      given.includes("*") || given.includes(right)
+    );
+    return [path, kept] as const;
+  });
+  return { ...user, permissions: Object.fromEntries(permissions) };
 };
 
 /** Puts values in for `%username%` and `%role%`; undefined where one is empty or could lead elsewhere (GRP-09). */

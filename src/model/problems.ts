@@ -42,7 +42,7 @@ const decode = <A, I>(
   );
 
 /** `["filters", "allowed_ip", 1]` becomes `filters.allowed_ip[1]`. */
-const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
+export const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
   path.map((part, i) =>
     typeof part === "number" || !/^\w+$/.test(String(part))
       ? `[${JSON.stringify(part)}]`

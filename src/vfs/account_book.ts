@@ -3,7 +3,7 @@ import { Users } from "../catalog/catalog.ts";
 import type { CatalogError } from "../errors.ts";
 import { Account, accountBytes } from "./account.ts";
 import { Participant } from "../participant.ts";
-import type { Payer, Usage } from "./quota.ts";
+import type { Moved, Payer, Usage } from "./quota.ts";
 
 /** What an account is opened with: the counters fill it if it is new. */
 export type Owner = Omit<Payer, "quota_size" | "quota_files">;
@@ -29,6 +29,8 @@ export class Accounts extends Context.Tag("sluice/Accounts")<Accounts, {
     usage: Usage,
     version: number,
   ) => Effect.Effect<boolean, CatalogError>;
+  /** Replaces what counts as moved, in memory and in the catalog. */
+  readonly setTransfer: (username: string, moved: Moved) => Effect.Effect<void, CatalogError>;
 }>() {}
 
 /** The book of all accounts. There is one, in the hub. */
@@ -99,6 +101,12 @@ export const bookedAccounts: Layer.Layer<Accounts, never, AccountBook | Particip
             const place = book.named(username);
             if (place) view(place).set(usage);
             return users.setUsage(username, usage);
+          }),
+        setTransfer: (username, moved) =>
+          Effect.suspend(() => {
+            const place = book.named(username);
+            if (place) view(place).line.begin(moved.upload, moved.download);
+            return users.setTransfer(username, moved);
           }),
         setCounted: (owner, usage, version) =>
           Effect.suspend(() =>

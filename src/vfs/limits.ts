@@ -106,6 +106,7 @@ const exceeded = (way: Direction, path: string): FsError =>
 /** One transfer under limits. Its chunks go on in the order in which they came. */
 export class Flow {
   #moved = 0;
+  #era: bigint;
   #last: Promise<void> | undefined;
   #cancel: () => void = () => {};
   readonly #cancelled: Promise<void>;
@@ -119,6 +120,7 @@ export class Flow {
     readonly charge: ((bytes: number) => FsError | undefined) | undefined,
     readonly store: (bytes: number) => Effect.Effect<void>,
   ) {
+    this.#era = line.era;
     this.#cancelled = new Promise((resolve) => {
       this.#cancel = resolve;
     });
@@ -129,6 +131,7 @@ export class Flow {
    * against them (BEHAVIOUR DT-03); ends early, and says so, when the transfer is left.
    */
   async pass(bytes: number): Promise<void> {
+    this.#forgetWhatWasReset();
     const refused = this.charge?.(bytes);
     if (refused) throw refused;
     this.#moved += bytes;
@@ -157,10 +160,19 @@ export class Flow {
   get end(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.cancel();
+      this.#forgetWhatWasReset();
       const moved = this.#moved;
       this.#moved = 0;
       return this.store(moved);
     });
+  }
+
+  /** What this transfer moved before a reset is not to be stored after it (BEHAVIOUR DT-05). */
+  #forgetWhatWasReset(): void {
+    const { era } = this.line;
+    if (era === this.#era) return;
+    this.#era = era;
+    this.#moved = 0;
   }
 
   #sleep(ms: number): Promise<void> {

@@ -2,8 +2,12 @@
 export type Direction = "upload" | "download";
 
 /** Words of one user's line, 8 bytes each. */
-const at = { busyUntil: { upload: 0, download: 1 }, moved: { upload: 2, download: 3 } } as const;
-export const lineBytes = 8 * 4;
+const at = {
+  busyUntil: { upload: 0, download: 1 },
+  moved: { upload: 2, download: 3 },
+  era: 4,
+} as const;
+export const lineBytes = 8 * 5;
 
 /** Microseconds that a line may have been idle and still make up for: a burst of a tenth of a second. */
 const BURST = 100_000n;
@@ -50,8 +54,14 @@ export class Line {
     return Number(Atomics.load(this.#words, at.moved[way]));
   }
 
-  /** What the catalog knows was moved before. */
+  /** Another number after each `begin`: what was counted before is not to be counted again. */
+  get era(): bigint {
+    return Atomics.load(this.#words, at.era);
+  }
+
+  /** What counts as moved so far: as the catalog knows it, or since a reset. */
   begin(upload: number, download: number): void {
+    Atomics.add(this.#words, at.era, 1n);
     Atomics.store(this.#words, at.moved.upload, BigInt(upload));
     Atomics.store(this.#words, at.moved.download, BigInt(download));
   }

@@ -9,6 +9,12 @@ export interface Usage {
   readonly files: number;
 }
 
+/** Bytes moved each way since the counters were reset. */
+export interface Moved {
+  readonly upload: number;
+  readonly download: number;
+}
+
 /**
  * What one upload has taken from its user's budget.
  *
@@ -81,6 +87,8 @@ export class Quota extends Context.Tag("sluice/Quota")<Quota, {
   ) => Effect.Effect<A, E, R>;
   /** Replaces the counters by what a scan counted, in memory and in the catalog. */
   readonly set: (username: string, usage: Usage) => Effect.Effect<void, CatalogError>;
+  /** Replaces what counts as moved, at once for all sessions, and in the catalog (BEHAVIOUR DT-05). */
+  readonly setTransfer: (username: string, moved: Moved) => Effect.Effect<void, CatalogError>;
   /**
    * Runs `count` and sets what it answers; counts again when files were
    * committed meanwhile, and gives up with Busy. Uploads in progress go on.

@@ -64,6 +64,7 @@ export const sharedQuota: Layer.Layer<Quota, never, Accounts | Participant> = La
           })),
       lineOf: (user) => on(user, (account) => Effect.succeed(account.line)),
       set: accounts.set,
+      setTransfer: accounts.setTransfer,
       recount: (user, count) =>
         on(user, (account) =>
           Effect.gen(function* () {

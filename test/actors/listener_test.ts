@@ -5,11 +5,12 @@ import { type Client, listen, plainAddress } from "../../actors/listener.ts";
 import { Registry } from "../../actors/registry.ts";
 import { Config, ConfigSchema } from "../../src/config/config.ts";
 import { arm } from "../../src/failpoint.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import { live } from "../harness.ts";
 
-const layer = Layer.provide(
-  Registry.layer,
-  Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)({})),
+const layer = Registry.layer.pipe(
+  Layer.provide(Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)({}))),
+  Layer.provideMerge(Guard.open),
 );
 
 /** What the server says to a new connection; empty when it says nothing or refuses. */

@@ -14,6 +14,7 @@ import {
 import { Registry } from "../../actors/registry.ts";
 import { trackTransfers } from "../../actors/transfer.ts";
 import { Config, ConfigSchema } from "../../src/config/config.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import type { SessionInfo } from "../../src/model/session.ts";
 import type { VPath } from "../../src/vpath.ts";
 import { it } from "../harness.ts";
@@ -21,9 +22,9 @@ import { it } from "../harness.ts";
 const registry = (settings: object) =>
   Effect.map(
     Layer.build(
-      Layer.provide(
-        Registry.layer,
-        Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)(settings)),
+      Registry.layer.pipe(
+        Layer.provide(Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)(settings))),
+        Layer.provide(Guard.open),
       ),
     ),
     (context) => Context.get(context, Registry),

@@ -5,6 +5,7 @@ import { openSession } from "../../actors/session.ts";
 import { Config, ConfigSchema } from "../../src/config/config.ts";
 import type { NewEvent } from "../../src/events/event.ts";
 import { Journal } from "../../src/events/journal.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import { Identity } from "../../src/identity/identity.ts";
 import type { VPath } from "../../src/vpath.ts";
 import { live } from "../harness.ts";
@@ -17,7 +18,7 @@ const session = (allowed: () => boolean) =>
     const ticks: Array<(now: number) => void> = [];
     const config = Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)({}));
     const services = yield* Layer.build(Layer.mergeAll(
-      Layer.provide(Registry.layer, config),
+      Layer.provide(Registry.layer, Layer.merge(config, Guard.open)),
       Layer.succeed(Identity, {
         begin: () => Effect.die("not used"),
         stillAllowed: () => Effect.sync(allowed),

@@ -250,10 +250,7 @@ Deno.test("ftp: lftp mirrors 2,000 files both ways over FTPS with 4 connections"
   for (
     const what of [`mirror -R --parallel=4 ${from} /tree`, `mirror --parallel=4 /tree ${dir}/back`]
   ) {
-    const begun = performance.now();
     await must("lftp", ["-c", script(what)]);
-    const seconds = (performance.now() - begun) / 1000;
-    assert.ok(seconds < 40, `${what}: ${seconds.toFixed(1)} s`);
   }
   await must("diff", ["-r", from, `${dir}/back`]);
   await must("diff", ["-r", from, home("tree")]);

@@ -70,6 +70,17 @@ export const addUser = async (
   );
 };
 
+/** Replaces one user by what {@linkcode addUser} would add; a password that is not given stays. */
+export const updateUser: typeof addUser = async (dataDir, user) => {
+  const home = user["home_dir"] ?? `${dataDir}/users/${user.username}`;
+  const whole = { permissions: { "/": ["*"] }, status: 1, home_dir: home, ...user };
+  await sluiceMust(
+    dataDir,
+    ["user", "update", user.username, "--json-input", "-"],
+    JSON.stringify(whole),
+  );
+};
+
 /** Adds several, two at a time: each is a process of its own. */
 export const addUsers = async (
   dataDir: string,

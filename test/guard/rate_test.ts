@@ -15,7 +15,7 @@ Deno.test("take() admits the burst, puts off for half an interval, and refuses b
   const limits = new RateLimits([base]);
   const take = (ip: string, at = now) => limits.take(ip, "SSH", at);
   for (let i = 0; i < 3; i++) assert.deepEqual(take("192.0.2.1"), { wait: 0 });
-  assert.deepEqual(take("192.0.2.1"), { refused: true, scores: true });
+  assert.deepEqual(take("192.0.2.1"), { refused: true, retryIn: 50, scores: true });
   assert.deepEqual(take("192.0.2.1", now + 60), { wait: 40 });
   assert.deepEqual(take("192.0.2.2"), { wait: 0 }, "each address has its own");
   assert.deepEqual(limits.take("192.0.2.1", "HTTP", now), { wait: 0 }, "not of this protocol");
@@ -24,7 +24,11 @@ Deno.test("take() admits the burst, puts off for half an interval, and refuses b
 Deno.test("take() counts all addresses together for a limiter of type 1", () => {
   const limits = new RateLimits([{ ...base, type: 1, burst: 1 }]);
   assert.deepEqual(limits.take("192.0.2.1", "FTP", now), { wait: 0 });
-  assert.deepEqual(limits.take("192.0.2.2", "SSH", now), { refused: true, scores: false });
+  assert.deepEqual(limits.take("192.0.2.2", "SSH", now), {
+    refused: true,
+    retryIn: 50,
+    scores: false,
+  });
   assert.deepEqual(limits.take("192.0.2.2", "SSH", now + 100), { wait: 0 });
 });
 

@@ -5,6 +5,7 @@ import { Config, ConfigSchema } from "../../src/config/config.ts";
 import { CatalogError } from "../../src/errors.ts";
 import type { NewEvent } from "../../src/events/event.ts";
 import { Journal } from "../../src/events/journal.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import { KeyFileError, KeyFiles } from "../../src/identity/key_files.ts";
 import { Passwords } from "../../src/identity/passwords.ts";
 import { MasterKey } from "../../src/identity/sealed.ts";
@@ -45,12 +46,13 @@ export class World {
   }
 
   /** All that the identity layer needs; `sftpd` and friends override the defaults. */
-  layer(settings: Record<string, unknown> = {}) {
+  layer(settings: Record<string, unknown> = {}, guard = Guard.open) {
     const config = Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)(settings));
     return identityLayer.pipe(
       Layer.provideMerge(
         Layer.mergeAll(
           config,
+          guard,
           this.#users(),
           this.#journal(),
           this.#passwords(),
@@ -89,6 +91,7 @@ export class World {
           this.step("touchLastLogin", Effect.sync(() => void this.touched.push(name))),
         touchFirst: () => unused,
         addTransfer: () => unused,
+        setTransfer: () => unused,
         useTotpStep: (name, step) =>
           this.step(
             "useTotpStep",

@@ -73,3 +73,25 @@ Deno.test("GRP-09: effectiveUser() drops what a placeholder would widen", () => 
   assert.deepEqual(none.virtual_folders.map((m) => m.virtual_path), ["/u/alice"]);
   assert.deepEqual(merge({ groups: [one], username: ".." }, give).virtual_folders, []);
 });
+
+Deno.test("AUTH-16: effectiveUser() leaves anonymous users what they may list and download, a group's word included", () => {
+  const permissions = { "/": ["*"], "/in": ["upload"], "/look": ["list", "delete"] };
+  const kept = { "/": ["list", "download"], "/in": [], "/look": ["list"] };
+  const alone = merge({ permissions, filters: { is_anonymous: true } });
+  assert.deepEqual(alone.permissions, kept);
+  const given = group("one", { filters: { is_anonymous: true }, permissions: { "/given": ["*"] } });
+  assert.deepEqual(merge({ permissions, groups: [one] }, given).permissions, {
+    ...kept,
+    "/given": ["list", "download"],
+  });
+});
+
+Deno.test("DIS-18: effectiveUser() settles collisions of secondary groups by the order of the user's list alone", () => {
+  const two_ = group("two", { permissions: { "/p": ["list"] } });
+  const three_ = group("three", { permissions: { "/p": ["upload"] } });
+  // Whatever order the catalog answers in.
+  for (const groups of [[two_, three_], [three_, two_]]) {
+    assert.deepEqual(merge({ groups: [two, three] }, ...groups).permissions["/p"], ["list"]);
+    assert.deepEqual(merge({ groups: [three, two] }, ...groups).permissions["/p"], ["upload"]);
+  }
+});

@@ -511,3 +511,27 @@ it("CONN-07: stillAllowed() follows status, expiry, hours and removal", () =>
     yield* TestClock.adjust("1 minute");
     assert.equal(yield* check, false);
   }));
+
+it("AUTH-16: anonymous users log in by FTP and WebDAV with any password, and by nothing else", () =>
+  Effect.gen(function* () {
+    const world = new World();
+    world.add({ username: "all", password_hash: "plain:right" }, { is_anonymous: true });
+    const by = (protocol: "SSH" | "FTP" | "DAV" | "HTTP", secret: string) =>
+      Effect.flatMap(
+        Identity,
+        (identity) => identity.begin({ ip: "10.1.2.3", protocol, sessionId: "s1" }),
+      ).pipe(
+        Effect.provide(world.layer()),
+        Effect.flatMap((login) => past(login.password("all", secret))),
+      );
+    for (const secret of ["", "me@example.com", "right", "x".repeat(2000)]) {
+      assert.equal((yield* by("FTP", secret))._tag, "Accepted", secret);
+      assert.equal((yield* by("DAV", secret))._tag, "Accepted", secret);
+      assert.equal((yield* by("SSH", secret))._tag, "Refused", secret);
+      assert.equal((yield* by("HTTP", secret))._tag, "Refused", secret);
+    }
+    world.add({ username: "all", status: 0 }, { is_anonymous: true });
+    assert.equal((yield* by("FTP", ""))._tag, "Refused", "a disabled one is nobody");
+    world.add({ username: "all" }, { is_anonymous: true, denied_protocols: ["DAV"] });
+    assert.equal((yield* by("DAV", ""))._tag, "Refused");
+  }));

@@ -1,4 +1,4 @@
-import { Effect, TestClock } from "effect";
+import { Effect, Layer, TestClock } from "effect";
 import assert from "node:assert/strict";
 import { Guard, type GuardShape, type Offence } from "../../src/guard/guard.ts";
 import { Identity } from "../../src/identity/identity.ts";
@@ -23,7 +23,7 @@ const begin = (guard: GuardShape) => {
   return Effect.flatMap(
     Identity,
     (identity) => identity.begin({ ip: "10.1.2.3", protocol: "SSH", sessionId: "s1" }),
-  ).pipe(Effect.provide(world.layer({})), Effect.provideService(Guard, guard));
+  ).pipe(Effect.provide(world.layer({}, Layer.succeed(Guard, guard))));
 };
 
 const past = <A, E>(attempt: Effect.Effect<A, E>) =>

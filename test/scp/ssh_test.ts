@@ -9,6 +9,7 @@ import { serveSftp } from "../../adapters/ssh/sftp/sftp.ts";
 import { localStorages } from "../../adapters/storage/local/layer.ts";
 import { Users } from "../../src/catalog/catalog.ts";
 import { Config } from "../../src/config/config.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import { Identity, type LoginOutcome } from "../../src/identity/identity.ts";
 import { vfsFactory } from "../../src/vfs/factory.ts";
 import { quotaAccounts } from "../../src/vfs/quota_accounts.ts";
@@ -61,7 +62,9 @@ const server = Effect.gen(function* () {
     Layer.provideMerge(Layer.mergeAll(quotaAccounts, localStorages)),
     Layer.provideMerge(libsqlLayer),
     Layer.provideMerge(intentLog("hub")),
-    Layer.provideMerge(Layer.merge(Layer.succeed(Config, config), quickPasswords)),
+    Layer.provideMerge(
+      Layer.mergeAll(Layer.succeed(Config, config), quickPasswords, Guard.open),
+    ),
   );
   const services = yield* Layer.build(layer);
   const users = yield* Effect.provide(Users, services);

@@ -6,6 +6,7 @@ import { type Engines, serveSsh } from "../../adapters/ssh/server.ts";
 import { Config, ConfigSchema, type Settings } from "../../src/config/config.ts";
 import type { NewEvent } from "../../src/events/event.ts";
 import { Journal } from "../../src/events/journal.ts";
+import { Guard } from "../../src/guard/guard.ts";
 import { Identity, type Login, type PresentedKey } from "../../src/identity/identity.ts";
 import { User } from "../../src/model/user.ts";
 import { type Vfs, VfsFactory } from "../../src/vfs/vfs.ts";
@@ -54,8 +55,7 @@ export const sshd = (options: {
     const config = Layer.succeed(Config, settings);
     const services = yield* Layer.build(
       Layer.mergeAll(
-        config,
-        Layer.provide(Registry.layer, config),
+        Layer.provideMerge(Registry.layer, Layer.merge(config, Guard.open)),
         Layer.succeed(Identity, identity(seen, options.maxSessions ?? 0, options.login)),
         Layer.succeed(Journal, journal(seen)),
         Layer.succeed(VfsFactory, { forSession: () => Effect.succeed(NO_FILES) }),

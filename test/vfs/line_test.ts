@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Effect } from "effect";
+import { Flow } from "../../src/vfs/limits.ts";
 import { Line, lineBytes } from "../../src/vfs/line.ts";
 
 const now = 1_000_000;
@@ -18,6 +20,32 @@ Deno.test("reserve() recovers from a clock that was set back", () => {
   const line = new Line(new SharedArrayBuffer(lineBytes), 0);
   line.reserve("download", 1, 1000, now + 365 * 24 * 3600 * 1000);
   assert.equal(line.reserve("download", 1, 1000, now), 0);
+});
+
+Deno.test("DT-05: what a transfer moved before a reset is not stored after it", async () => {
+  const line = new Line(new SharedArrayBuffer(lineBytes), 0);
+  const stored: number[] = [];
+  const flow = () =>
+    new Flow(
+      line,
+      "upload",
+      0,
+      (bytes) => (line.count("upload", bytes), undefined),
+      (bytes) => Effect.sync(() => void stored.push(bytes)),
+    );
+  const [cut, whole] = [flow(), flow()];
+  await cut.pass(5);
+  await whole.pass(7);
+  await Effect.runPromise(whole.end);
+  line.begin(0, 0);
+  await cut.pass(2);
+  await Effect.runPromise(cut.end);
+  assert.deepEqual([stored, line.moved("upload")], [[7, 2], 2]);
+  const idle = flow();
+  await idle.pass(3);
+  line.begin(0, 0);
+  await Effect.runPromise(idle.end);
+  assert.equal(stored.at(-1), 0);
 });
 
 Deno.test("reserve() and count() lose nothing over threads", async () => {

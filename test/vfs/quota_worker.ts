@@ -47,6 +47,7 @@ self.onmessage = ({ data }: MessageEvent<Errand>) => {
     open: () => Effect.succeed({ memory, offset: 0 }),
     set: () => Effect.void,
     setCounted: () => Effect.succeed(true),
+    setTransfer: () => Effect.void,
   });
   const layer = Layer.provide(
     sharedQuota,

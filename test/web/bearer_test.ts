@@ -16,7 +16,7 @@ const ann = User.make({ username: "ann", permissions: { "/": ["*"] }, password_h
 const setUp = Effect.gen(function* () {
   let user: User | undefined = ann;
   const revoked = new Set<string>();
-  const users = { find: () => Effect.succeed(user) } as unknown as typeof Users.Service;
+  const users = { effective: () => Effect.succeed(user) } as unknown as typeof Users.Service;
   const services = Layer.mergeAll(
     Layer.succeed(Users, users),
     Layer.succeed(VfsFactory, VfsFactory.of({ forSession: () => Effect.die("not here") })),
