@@ -27,7 +27,7 @@ export const copy = (
     );
     yield* Effect.tapError(access.check("copy", from), refused);
     const { storage, key } = access.at(from);
-    const source = yield* storage.lstat(key);
+    const source = yield* Effect.tapError(storage.lstat(key), refused);
     if (access.mounts.anyBelow(from)) {
       return yield* access.fail("Unsupported", "copy", from, "another folder is mounted inside");
     }

@@ -14,14 +14,28 @@ import { walk } from "./walk.ts";
  */
 export const removeTree = (access: Access, path: VPath): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {
-    if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
-      return yield* access.fail("Denied", "remove", path);
-    }
-    // Whether it exists is told only to those who may remove here at all.
-    if (!access.may("remove", path)) yield* access.check("rmdir", path);
     const { storage, key } = access.at(path);
-    const entry = yield* storage.lstat(key);
-    if (entry.kind !== "dir") return yield* remove(access, path);
+    const entry = yield* Effect.either(storage.lstat(key));
+    const one = entry._tag === "Right" && entry.right.kind === "dir" ? rmdir : remove;
+    // These refuse it, and record that they did; whether it exists is told only to those who may remove here at all.
+    if (path === "/" || access.mounts.isMount(path) || access.mounts.anyBelow(path)) {
+      return yield* rmdir(access, path);
+    }
+    if (!access.may("remove", path) && !access.may("rmdir", path)) return yield* one(access, path);
+    if (entry._tag === "Left") return yield* entry.left;
+    if (one === remove) return yield* remove(access, path);
+    const refused = access.recordFailure(access.event("rmdir", path));
+    yield* Effect.tapError(removable(access, path), refused);
+    yield* walk(access, path, {
+      leaf: (at) => remove(access, at),
+      enter: () => Effect.void,
+      leave: (at) => rmdir(access, at),
+    });
+    yield* rmdir(access, path);
+  });
+
+const removable = (access: Access, path: VPath): Effect.Effect<void, FsError> =>
+  Effect.gen(function* () {
     yield* access.check("rmdir", path);
     if (yield* uploadBelow(access, access.at(path))) {
       return yield* access.fail("Locked", "remove", path, "an upload is under way there");
@@ -31,10 +45,4 @@ export const removeTree = (access: Access, path: VPath): Effect.Effect<void, FsE
       enter: (at) => access.check("rmdir", at),
       leave: () => Effect.void,
     });
-    yield* walk(access, path, {
-      leaf: (at) => remove(access, at),
-      enter: () => Effect.void,
-      leave: (at) => rmdir(access, at),
-    });
-    yield* rmdir(access, path);
   });

@@ -98,6 +98,17 @@ live(
         "Denied",
       );
       assert.ok(fs.existsSync(root + "/d/a"));
+      // The same refusals as those of rmdir and remove, with the same events.
+      const blind = yield* login({ permissions: { "/": ["list"] } });
+      for (const name of ["/d", "/d/a"]) {
+        assert.equal(yield* reasonOf(blind.removeTree(path(name))), "Denied");
+      }
+      assert.equal(yield* reasonOf(vfs.copy(path("/none"), path("/x"))), "NotFound");
+      assert.deepEqual(
+        journal.events.filter(({ status }) => status === 2)
+          .map(({ action, virtual_path }) => `${action} ${virtual_path}`),
+        ["rmdir /d", "rename /d", "rmdir /d", "delete /d/a", "copy /none"],
+      );
       const handle = yield* Effect.scoped(Effect.gen(function* () {
         yield* vfs.open(path("/d/e/uploading"), putting);
         assert.equal(yield* reasonOf(vfs.removeTree(path("/d"))), "Locked");
