@@ -1,16 +1,16 @@
-import { Chunk, Effect, Either, Stream } from "effect";
+import { Chunk, Effect, Either, Option, Runtime, type Scope, Stream } from "effect";
 import type { Entry } from "../../src/model/entry.ts";
+import type { Vfs } from "../../src/vfs/vfs.ts";
 import { child, type VPath } from "../../src/vpath.ts";
 import type { Lock } from "../../src/dav/state.ts";
 import { type Dav, type DavFailure, readText } from "./context.ts";
+import { paged } from "./paged.ts";
 import { type Asked, asksQuota, describer, type Name, quotaOf } from "./properties.ts";
 import { refuse } from "./status.ts";
 import { type Element, elementsOf, isDav, parseXml } from "./xml.ts";
 
 const opening = `<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n`;
 const closing = `</D:multistatus>\n`;
-/** Entries in one chunk of the answer. */
-const BATCH = 64;
 
 export const xmlHeaders = { "content-type": "application/xml; charset=utf-8" };
 
@@ -22,7 +22,7 @@ export const multistatus = (parts: ReadonlyArray<string>): Response =>
  * PROPFIND (RFC 4918 section 9.1). A directory is sent as it is read, so its
  * size costs no memory; Depth infinity is refused with its own condition.
  */
-export const propfind = (dav: Dav): Effect.Effect<Response, DavFailure> =>
+export const propfind = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { request, vfs, target: { path } } = dav;
     const depth = (request.headers.get("depth") ?? "infinity").trim().toLowerCase();
@@ -41,7 +41,7 @@ export const list = (
   entry: Entry,
   asked: Asked,
   children: boolean,
-): Effect.Effect<Response, DavFailure> =>
+): Effect.Effect<Response, DavFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const { vfs, target: { path }, prefix, state, user } = dav;
     const deep = children && entry.kind === "dir";
@@ -60,66 +60,46 @@ export const list = (
       });
     const first = opening + show(path, entry);
     if (!deep) return new Response(first + closing, { status: 207, headers: xmlHeaders });
-    // Whole pages at a time: a stream of single entries would cost more than the entries.
-    const rows = vfs.list(path).pipe(
-      Stream.rechunk(BATCH),
-      Stream.mapChunksEffect((page) =>
-        Effect.map(
-          Effect.forEach(
-            Chunk.filter(page, ({ kind }) => kind === "symlink"),
-            ({ name }) => target(dav, child(path, name), name),
-          ),
-          (linked) => {
-            const parts = pieces();
-            for (const found of [...page, ...linked.flat()]) {
-              if (found.kind === "file" || found.kind === "dir") {
-                parts.add(show(child(path, found.name), found));
-              }
-            }
-            return Chunk.unsafeFromArray(parts.end());
-          },
-        )
+    const runtime = yield* Effect.runtime<never>();
+    const pull = yield* Stream.toPull(vfs.list(path));
+    let page: ReadonlyArray<Entry> | undefined;
+    // Answers nothing: dead fibers hold what they answered, and V8 keeps some until its next full collection.
+    const read = pull.pipe(
+      Effect.flatMap((entries): Effect.Effect<ReadonlyArray<Entry>> =>
+        Chunk.some(entries, isLink)
+          ? Effect.forEach(
+            entries,
+            (found) =>
+              isLink(found) ? target(vfs, child(path, found.name), found) : Effect.succeed(found),
+          )
+          : Effect.succeed(Chunk.toReadonlyArray(entries))
       ),
+      Effect.map((entries) => {
+        page = entries;
+      }),
+      Effect.catchAll(Option.match({ onNone: () => Effect.void, onSome: Effect.fail })),
     );
-    const around = (text: string) => Stream.make(encoder.encode(text));
-    const bytes = Stream.concat(Stream.concat(around(first), rows), around(closing));
-    const body = yield* Stream.toReadableStreamEffect(bytes, { strategy: { highWaterMark: 1 } });
+    const body = paged<Entry>({
+      first,
+      last: closing,
+      next: async () => {
+        page = undefined;
+        await Runtime.runPromise(runtime)(read);
+        return page;
+      },
+      show: (found) =>
+        found.kind === "file" || found.kind === "dir" ? show(child(path, found.name), found) : "",
+    });
     return new Response(body, { status: 207, headers: xmlHeaders });
   });
 
-const encoder = new TextEncoder();
-const PIECE = 64 * 1024;
+const isLink = ({ kind }: Entry) => kind === "symlink";
 
-/**
- * Gathers text as bytes. Each part is encoded at once: joined as text first, a
- * long listing's garbage would live long enough to be kept.
- */
-const pieces = () => {
-  const full: Uint8Array[] = [];
-  let piece = new Uint8Array(PIECE);
-  let at = 0;
-  const flush = () => {
-    if (at > 0) full.push(piece.subarray(0, at));
-    at = 0;
-  };
-  return {
-    add: (text: string) => {
-      // A unit of UTF-16 has at most three bytes.
-      if (text.length * 3 > piece.length - at) {
-        flush();
-        piece = new Uint8Array(Math.max(PIECE, text.length * 3));
-      }
-      at += encoder.encodeInto(text, piece.subarray(at)).written;
-    },
-    end: (): ReadonlyArray<Uint8Array> => (flush(), full),
-  };
-};
-
-/** What a link leads to, under the link's own name; one that leads nowhere is left out (BEHAVIOUR DAV-10). */
-const target = ({ vfs }: Dav, path: VPath, name: string): Effect.Effect<ReadonlyArray<Entry>> =>
+/** What a link leads to, under the link's own name; itself, which does not show, where it leads nowhere (BEHAVIOUR DAV-10). */
+const target = (vfs: Vfs, path: VPath, link: Entry): Effect.Effect<Entry> =>
   Effect.match(vfs.stat(path), {
-    onFailure: () => [],
-    onSuccess: (entry) => [{ ...entry, name }],
+    onFailure: () => link,
+    onSuccess: (entry) => ({ ...entry, name: link.name }),
   });
 
 const covers = (lock: Lock, path: VPath) =>

@@ -83,6 +83,9 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
 const receive = async (request: Request, handle: Handle, signal: AbortSignal): Promise<void> => {
   const reader = request.body?.getReader();
   if (!reader) return;
+  const promised = request.headers.get("content-length");
+  // A small file needs no large buffer: many may come at once.
+  const room = Math.min(piece, promised === null ? piece : Math.max(1, Number(promised)));
   let buffer = new Uint8Array(0);
   let filled = 0;
   let offset = 0;
@@ -97,7 +100,7 @@ const receive = async (request: Request, handle: Handle, signal: AbortSignal): P
       const { done, value } = await reader.read();
       signal.throwIfAborted();
       if (done) break;
-      if (buffer.length === 0) buffer = new Uint8Array(piece);
+      if (buffer.length === 0) buffer = new Uint8Array(room);
       for (let from = 0; from < value.length;) {
         const count = Math.min(value.length - from, buffer.length - filled);
         buffer.set(value.subarray(from, from + count), filled);
@@ -111,6 +114,5 @@ const receive = async (request: Request, handle: Handle, signal: AbortSignal): P
     await reader.cancel().catch(() => {});
     throw error;
   }
-  const promised = request.headers.get("content-length");
   if (promised !== null && Number(promised) !== offset) throw new Error("cut");
 };

@@ -9,14 +9,17 @@ const pieceSize = 512 * 1024;
  */
 export class PieceWriter {
   readonly #handle: Handle;
+  readonly #size: number;
   #free: Uint8Array[] = [];
   #piece: Uint8Array = new Uint8Array(0);
   #filled = 0;
   #offset = 0;
   #pending: Promise<void> = Promise.resolve();
 
-  constructor(handle: Handle) {
+  /** `expected`: the bytes that are to come, where that is known: a small file needs no large buffer. */
+  constructor(handle: Handle, expected = pieceSize) {
     this.#handle = handle;
+    this.#size = Math.min(pieceSize, Math.max(1, expected));
   }
 
   /** Bytes taken so far. */
@@ -27,7 +30,7 @@ export class PieceWriter {
   /** Takes a chunk, whose memory is the caller's again after it. Rejects with what a write failed with. */
   async push(chunk: Uint8Array): Promise<void> {
     for (let from = 0; from < chunk.length;) {
-      if (this.#piece.length === 0) this.#piece = this.#free.pop() ?? new Uint8Array(pieceSize);
+      if (this.#piece.length === 0) this.#piece = this.#free.pop() ?? new Uint8Array(this.#size);
       const count = Math.min(chunk.length - from, this.#piece.length - this.#filled);
       this.#piece.set(chunk.subarray(from, from + count), this.#filled);
       this.#filled += count;
@@ -67,7 +70,8 @@ export const receive = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const reader = request.body?.getReader();
-  const writer = new PieceWriter(handle);
+  const promised = request.headers.get("content-length");
+  const writer = new PieceWriter(handle, promised === null ? undefined : Number(promised));
   const stop = () => void reader?.cancel().catch(() => {});
   signal.addEventListener("abort", stop);
   try {
@@ -84,6 +88,5 @@ export const receive = async (
   } finally {
     signal.removeEventListener("abort", stop);
   }
-  const promised = request.headers.get("content-length");
   if (promised !== null && Number(promised) !== writer.length) throw new Error("cut");
 };
