@@ -1,6 +1,6 @@
 import type { SecureContext } from "node:tls";
 import { type Channel, plainChannel, tlsChannel } from "./channel.ts";
-import { Opening } from "./opening.ts";
+import { Opening, unknownHabit } from "./opening.ts";
 import { Passive, type PassiveOptions } from "./passive.ts";
 import { refuse } from "./reply.ts";
 
@@ -19,6 +19,7 @@ export class DataConnections {
   #channel: Channel | undefined;
   #lingering: Channel | undefined;
   #opening = false;
+  readonly #habit = unknownHabit();
   #aborted = false;
   #closed = false;
 
@@ -57,7 +58,7 @@ export class DataConnections {
    */
   async open(upload: boolean, announce: () => void): Promise<Channel> {
     this.#opening = true;
-    const opening = new Opening(announce);
+    const opening = new Opening(this.#habit, announce);
     try {
       if (this.secured && upload) opening.wait();
       else opening.tell();

@@ -1,6 +1,14 @@
-/** Milliseconds in which a client begins with TLS that does so unasked, and in which it then ends the handshake. */
-const BEGIN_MS = 5;
+/** How long a client is waited for that may begin with TLS unasked, in milliseconds: it did last time, it did not. */
+const EAGER_MS = 500;
+const WAITING_MS = 5;
 const SHAKE_MS = 1000;
+
+/** What a client does, as its last upload has shown. */
+export interface Habit {
+  patience: number;
+}
+
+export const unknownHabit = (): Habit => ({ patience: 20 });
 
 /**
  * When the client of an upload over TLS is told that the data connection opens (150).
@@ -11,11 +19,13 @@ const SHAKE_MS = 1000;
  * out first. Others, as Python's ftplib, begin after it, and are told soon.
  */
 export class Opening {
+  readonly #habit: Habit;
   readonly #announce: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #told = false;
 
-  constructor(announce: () => void) {
+  constructor(habit: Habit, announce: () => void) {
+    this.#habit = habit;
     this.#announce = announce;
   }
 
@@ -32,11 +42,14 @@ export class Opening {
 
   /** Tells soon, unless TLS begins; what has arrived by then is seen first. */
   wait(): void {
-    this.#after(BEGIN_MS);
+    this.#after(this.#habit.patience, () => {
+      this.#habit.patience = WAITING_MS;
+    });
   }
 
   /** The handshake is under way. */
   begun(): void {
+    if (!this.#told) this.#habit.patience = EAGER_MS;
     this.#after(SHAKE_MS);
   }
 
@@ -46,12 +59,14 @@ export class Opening {
     this.#timer = undefined;
   }
 
-  #after(milliseconds: number): void {
+  #after(milliseconds: number, learn = () => {}): void {
     this.stop();
     if (this.#told) return;
     const timer = setTimeout(() =>
       setImmediate(() => {
-        if (this.#timer === timer) this.tell();
+        if (this.#timer !== timer) return;
+        learn();
+        this.tell();
       }), milliseconds);
     this.#timer = timer;
   }
