@@ -117,6 +117,7 @@ export const tlsChannel = async (
   }
   if (!secured) throw refuse(425, "the TLS handshake of the data connection failed");
   if (resumed && !tls.isSessionReused()) {
+    upload?.unresumed();
     tls.destroy();
     throw refuse(522, "the data connection must resume the TLS session of the control connection");
   }

@@ -1,6 +1,6 @@
 /** How long a client is waited for that may begin with TLS unasked, in milliseconds: it did last time, it did not. */
 const EAGER_MS = 500;
-const WAITING_MS = 5;
+const WAITING_MS = 0;
 const SHAKE_MS = 1000;
 
 /** What a client does, as its last upload has shown. */
@@ -8,7 +8,7 @@ export interface Habit {
   patience: number;
 }
 
-export const unknownHabit = (): Habit => ({ patience: 20 });
+export const unknownHabit = (): Habit => ({ patience: 50 });
 
 /**
  * When the client of an upload over TLS is told that the data connection opens (150).
@@ -42,6 +42,7 @@ export class Opening {
 
   /** Tells soon, unless TLS begins; what has arrived by then is seen first. */
   wait(): void {
+    if (this.#habit.patience === WAITING_MS) return this.tell();
     this.#after(this.#habit.patience, () => {
       this.#habit.patience = WAITING_MS;
     });
@@ -51,6 +52,11 @@ export class Opening {
   begun(): void {
     if (!this.#told) this.#habit.patience = EAGER_MS;
     this.#after(SHAKE_MS);
+  }
+
+  /** It came without a session to resume: perhaps it missed the last tickets, and would have begun unasked. */
+  unresumed(): void {
+    this.#habit.patience = EAGER_MS;
   }
 
   /** Tells no more by itself. */
