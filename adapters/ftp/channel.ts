@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { SecureContext } from "node:tls";
 import { Socket } from "../../actors/socket.ts";
+import type { Opening } from "./opening.ts";
 import { refuse } from "./reply.ts";
 import { secure } from "./secure.ts";
 
@@ -54,16 +55,19 @@ export const plainChannel = (conn: Deno.TcpConn): Channel => {
   };
 };
 
-/** The same over TLS (RFC 4217): its end is close_notify, and nothing else. Refuses a session that is new where `resumed` is asked for. */
+/**
+ * The same over TLS (RFC 4217): its end is close_notify, and nothing else. Refuses a
+ * session that is new where `resumed` is asked for. `upload` is there for uploads alone.
+ */
 export const tlsChannel = async (
   conn: Deno.TcpConn,
   context: SecureContext,
   resumed: boolean,
-  upload: boolean,
+  upload: Opening | undefined,
 ): Promise<Channel> => {
   const socket = new Socket(conn);
   const { tls, feed, ended: cut, gone, release, hold, moved } = secure(socket, context, {
-    quiet: upload,
+    quiet: upload !== undefined,
   });
   const arrived: Uint8Array[] = [];
   let waiting = 0;
@@ -90,14 +94,30 @@ export const tlsChannel = async (
     wake();
   });
   const shaken = new Promise<boolean>((resolve) => {
-    tls.once("secure", () => resolve(true));
+    tls.once("secure", () => {
+      if (upload && !upload.told) release();
+      resolve(true);
+    });
     tls.once("close", () => resolve(false));
   });
   const timer = setTimeout(() => tls.destroy(), HANDSHAKE_MS);
-  socket.open({ data: feed, end: cut, closed: gone });
+  upload?.wait();
+  let begun = false;
+  const data = (chunk: Uint8Array) => {
+    if (!begun) upload?.begun();
+    begun = true;
+    feed(chunk);
+  };
+  socket.open({ data, end: cut, closed: gone });
   const secured = await shaken.finally(() => clearTimeout(timer));
+  // The tickets are on their way before the client is told.
+  if (upload && !upload.told) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => socket.write(new Uint8Array(0), resolve));
+  }
   if (!secured) throw refuse(425, "the TLS handshake of the data connection failed");
   if (resumed && !tls.isSessionReused()) {
+    upload?.unresumed();
     tls.destroy();
     throw refuse(522, "the data connection must resume the TLS session of the control connection");
   }

@@ -21,8 +21,8 @@ const transfer = async (
   const { data, settings } = state;
   if (state.tlsMode !== 0 && !data.secured) throw refuse(522, "protect the data: PROT P");
   if (!data.prepared) throw refuse(425, "use PASV or EPSV first");
-  state.reply(reply(150, "the data connection is opening"));
-  const channel = await data.open(upload);
+  const announce = () => state.reply(reply(150, "the data connection is opening"));
+  const channel = await data.open(upload, announce);
   const watch = watchStill(channel, settings.data_timeout * 1000);
   try {
     await move(channel);

@@ -1,5 +1,6 @@
 import type { SecureContext } from "node:tls";
 import { type Channel, plainChannel, tlsChannel } from "./channel.ts";
+import { Opening, unknownHabit } from "./opening.ts";
 import { Passive, type PassiveOptions } from "./passive.ts";
 import { refuse } from "./reply.ts";
 
@@ -18,6 +19,7 @@ export class DataConnections {
   #channel: Channel | undefined;
   #lingering: Channel | undefined;
   #opening = false;
+  readonly #habit = unknownHabit();
   #aborted = false;
   #closed = false;
 
@@ -50,10 +52,16 @@ export class DataConnections {
     this.#aborted = false;
   }
 
-  /** The data connection of one transfer, to be released. Rejects with 425, or 426 when aborted. */
-  async open(upload: boolean): Promise<Channel> {
+  /**
+   * The data connection of one transfer, to be released; `announce` tells the
+   * client that it opens. Rejects with 425, or 426 when aborted.
+   */
+  async open(upload: boolean, announce: () => void): Promise<Channel> {
     this.#opening = true;
+    const opening = new Opening(this.#habit, announce);
     try {
+      if (this.secured && upload) opening.wait();
+      else opening.tell();
       if (this.#aborted) throw refuse(426, "aborted");
       const conn = await this.#connect();
       if (this.#aborted || this.#closed) {
@@ -66,14 +74,16 @@ export class DataConnections {
         // It is gone already; the first read will tell.
       }
       this.#channel = this.secured
-        ? await tlsChannel(conn, this.context, this.resumed, upload)
+        ? await tlsChannel(conn, this.context, this.resumed, upload ? opening : undefined)
         : plainChannel(conn);
       if (this.#aborted || this.#closed) {
         this.release();
         throw refuse(426, "aborted");
       }
+      opening.tell();
       return this.#channel;
     } finally {
+      opening.stop();
       this.#opening = false;
     }
   }

@@ -79,6 +79,25 @@ for (const kind of ["plain", "tls", "implicit"] as const) {
   });
 }
 
+Deno.test("ftp: one curl sends and fetches many files over TLS, each connection resumed", async () => {
+  const names = Array.from({ length: 16 }, (_, i) => `many${i}`);
+  const url = `ftp://127.0.0.1:${ports.tls}/many/`;
+  const size = (i: number) => i % 8 === 7 ? 1_000_000 : 100 * i;
+  for (const [i, name] of names.entries()) await Deno.writeFile(`${dir}/${name}`, random(size(i)));
+  const all = ["--ssl-reqd", "--ftp-create-dirs", "--fail-early"];
+  await curlMust(...all, ...names.flatMap((name) => ["-T", `${dir}/${name}`, url + name]));
+  for (const name of names) {
+    assert.deepEqual(
+      await Deno.readFile(home(`many/${name}`)),
+      await Deno.readFile(`${dir}/${name}`),
+    );
+  }
+  await curlMust(...all, ...names.flatMap((name) => ["-o", `${dir}/${name}.back`, url + name]));
+  for (const [i, name] of names.entries()) {
+    assert.equal((await Deno.stat(`${dir}/${name}.back`)).size, size(i));
+  }
+});
+
 Deno.test("ftp: TLS that is required comes before the password", async () => {
   const { code } = await curl(`ftp://127.0.0.1:${ports.tls}/`);
   assert.equal(code, 67);
