@@ -79,10 +79,17 @@ export const list = (
       }),
       Effect.catchAll(Option.match({ onNone: () => Effect.void, onSome: Effect.fail })),
     );
+    // While the status can still say why not.
+    yield* read;
+    let ahead = true;
     const body = paged<Entry>({
       first,
       last: closing,
       next: async () => {
+        if (ahead) {
+          ahead = false;
+          return page;
+        }
         page = undefined;
         await Runtime.runPromise(runtime)(read);
         return page;
