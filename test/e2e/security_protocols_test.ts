@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fingerprint } from "./files.ts";
-import { curl } from "./http_client.ts";
+import { scp } from "./clients.ts";
+import { apiUsers, curl } from "./http_client.ts";
 import { type Mixed, mixedWorld, password, ways } from "./mixed.ts";
 import { must, pause, run } from "./process.ts";
 
@@ -193,4 +194,46 @@ Deno.test("SECURITY 2.3: FTPS refuses who wants to speak HTTP in TLS, and HTTP i
     ]),
     /fine/,
   );
+});
+
+Deno.test("SECURITY 6.1-6.5: names that climb, are too long or hold control bytes make nothing by scp, HTTP and tus; odd ones are kept", async () => {
+  await using w = await world();
+  const home = w.home("ann");
+  const { as, url, base } = apiUsers(() => w, password);
+  await Deno.writeTextFile(`${w.dir}/mine`, "mine");
+  const target = { port: w.server.port, user: "ann", password };
+  const by: Readonly<Record<string, (name: string) => Promise<boolean>>> = {
+    scp: async (name) => (await scp(target, ["-O", `${w.dir}/mine`, `REMOTE:${name}`])).code === 0,
+    http: async (name) =>
+      (await as("ann", "--data-binary", "mine", url("files/upload", { path: name }))).status ===
+        201,
+    tus: async (name) => {
+      const encoded = btoa(String.fromCharCode(...new TextEncoder().encode(name)));
+      const made = await as(
+        "ann",
+        ...["-X", "POST", "-H", "Tus-Resumable: 1.0.0", "-H", "Upload-Length: 4"],
+        ...["-H", `Upload-Metadata: filename ${encoded}`, "--data-binary", "mine"],
+        ...["-H", "Content-Type: application/offset+octet-stream", `${base()}/tus`],
+      );
+      return made.status === 201;
+    },
+  };
+  const odd = ["n".repeat(255), "a.", "CON", "😀", "e\u0301", "\u00e9", "a+b", "q%41"];
+  const bad = ["../../../out", "/../../../out", "n".repeat(256), "d/".repeat(2100) + "f"];
+  const unprintable = ["a\nb", "a\rb", "a\x1bb", "a\x7fb"];
+  for (const [way, put] of Object.entries(by)) {
+    for (const name of odd) {
+      assert.equal(await put(name), true, `${way} ${name}`);
+      assert.equal(await got(`${home}/${name}`), "mine", `${way} ${name}`);
+      await Deno.remove(`${home}/${name}`);
+    }
+    const names = () => [...Deno.readDirSync(home)].map(({ name }) => name);
+    for (const name of [...bad, ...unprintable]) {
+      const taken = await put(name);
+      // A climb that ends at the root may make a file there, and nowhere else.
+      if (taken) assert.ok(name.includes("..") && names().join() === "out", `${way} ${name}`);
+      for (const left of names()) await Deno.remove(`${home}/${left}`, { recursive: true });
+    }
+    await assert.rejects(Deno.stat(`${w.server.dataDir}/out`), Deno.errors.NotFound);
+  }
 });
