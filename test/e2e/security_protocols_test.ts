@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fingerprint } from "./files.ts";
 import { scp } from "./clients.ts";
+import { dialog } from "./raw_ftp.ts";
 import { apiUsers, curl } from "./http_client.ts";
 import { type Mixed, mixedWorld, password, ways } from "./mixed.ts";
 import { must, pause, run } from "./process.ts";
@@ -235,5 +236,37 @@ Deno.test("SECURITY 6.1-6.5: names that climb, are too long or hold control byte
       for (const left of names()) await Deno.remove(`${home}/${left}`, { recursive: true });
     }
     await assert.rejects(Deno.stat(`${w.server.dataDir}/out`), Deno.errors.NotFound);
+  }
+});
+
+Deno.test("SECURITY 6.4: names that are no UTF-8 make nothing over FTP, scp and WebDAV", async () => {
+  await using w = await world();
+  const made = () => [...Deno.readDirSync(w.home("ann"))].map(({ name }) => name);
+  using ftp = await dialog(w.ports.ftp);
+  await ftp.answer();
+  await ftp.ask("USER ann");
+  assert.match(await ftp.ask(`PASS ${password}`), /^230/);
+  await Deno.writeTextFile(`${w.dir}/mine`, "mine");
+  // No argument of `Deno.Command` holds such bytes, printf's octal does.
+  const send = async (octal: string) =>
+    (await run("sh", [
+      "-c",
+      `exec "$0" -O -P ${w.server.port} -i ${w.key} -o BatchMode=yes -o StrictHostKeyChecking=no ` +
+      `-o UserKnownHostsFile=/dev/null "$1" "ann@127.0.0.1:$(printf '${octal}')"`,
+      "scp",
+      `${w.dir}/mine`,
+    ])).code;
+  assert.equal(await send("f\\151ne"), 0);
+  await Deno.remove(`${w.home("ann")}/fine`);
+  for (const bytes of [[0xff], [0xfe], [0xc0, 0xae, 0xc0, 0xae, 0x2f, 0x78], [0xed, 0xa0, 0x80]]) {
+    const line = [...new TextEncoder().encode("MKD "), ...bytes, 13, 10];
+    ftp.sendBytes(Uint8Array.from(line));
+    assert.match(await ftp.answer(), /^5/, `FTP ${bytes}`);
+    const escaped = bytes.map((b) => `%${b.toString(16)}`).join("");
+    const basic = ["-u", `ann:${password}`, "-X", "MKCOL"];
+    assert.equal((await curl(...basic, `${w.server.http}/dav/${escaped}`)).status, 400);
+    const octal = bytes.map((b) => `\\${b.toString(8)}`).join("");
+    assert.notEqual(await send(octal), 0, `scp ${bytes}`);
+    assert.deepEqual(made(), []);
   }
 });
