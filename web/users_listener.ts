@@ -9,6 +9,7 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
+import { type Door, openDoor, serveConnection } from "./accept.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
 
@@ -31,7 +32,7 @@ const REBIND_EVERY = "250 millis";
 /**
  * Serves the users' HTTP until the scope closes, and answers the bound address.
  *
- * `Deno.serve` reads and writes the bytes; every request is one exchange with a
+ * The runtime reads and writes the bytes; every request is one exchange with a
  * seat, in a fiber of its own, so that a defect ends that request and no other.
  * A server that dies is bound to the same port again.
  */
@@ -155,32 +156,18 @@ type Handler = (
 const bind = (options: UsersListener, port: number, reusePort: boolean, handler: Handler) =>
   Effect.try({
     try: () => {
-      const end = new AbortController();
-      const at = (hostname: string) =>
-        Deno.serve({
-          hostname,
-          port,
-          reusePort,
-          signal: end.signal,
-          ...options.tls,
-          onListen: () => {},
-          onError: () => new Response(null, { status: 500 }),
-        }, handler);
-      const server = options.address === "" ? anywhere(at) : at(options.address);
-      let over = false;
-      const finished = server.finished.finally(() => {
-        over = true;
-      });
-      finished.catch(() => {});
-      return {
-        port: server.addr.port,
-        finished,
-        shutdown: () => server.shutdown(),
-        // On a server that has ended the signal would throw out of every fiber.
-        cut: () => {
-          if (!over) end.abort();
-        },
+      const serve = serveConnection();
+      const at = (hostname: string): Door => {
+        if (!serve) return serveAll(hostname, port, options.tls, reusePort, handler);
+        const place = { hostname, port, reusePort };
+        const listener = options.tls
+          ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
+          : Deno.listen(place);
+        return openDoor(listener, serve, handler);
       };
+      const door = options.address === "" ? anywhere(at) : at(options.address);
+      door.finished.catch(() => {});
+      return door;
     },
     catch: (error) => {
       const why = error instanceof Deno.errors.AddrInUse
@@ -192,6 +179,38 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
       return new ConfigError({ problems: [{ where: options.where, what }] });
     },
   });
+
+/** Where the runtime accepts: without graces and bounds for who sends no request (decision 0023). */
+const serveAll = (
+  hostname: string,
+  port: number,
+  tls: UsersListener["tls"],
+  reusePort: boolean,
+  handler: Handler,
+): Door => {
+  const end = new AbortController();
+  const server = Deno.serve({
+    hostname,
+    port,
+    reusePort,
+    signal: end.signal,
+    ...tls,
+    onListen: () => {},
+    onError: () => new Response(null, { status: 500 }),
+  }, handler);
+  let over = false;
+  return {
+    port: server.addr.port,
+    finished: server.finished.finally(() => {
+      over = true;
+    }),
+    shutdown: () => server.shutdown(),
+    // On a server that has ended the signal would throw out of every fiber.
+    cut: () => {
+      if (!over) end.abort();
+    },
+  };
+};
 
 /** Without IPv6 there is the older half of the addresses. */
 const anywhere = <A>(at: (hostname: string) => A): A => {
