@@ -1,3 +1,4 @@
+import { PieceWriter } from "../../actors/piece_writer.ts";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { FromWire, toWire } from "./ascii.ts";
 import type { Channel } from "./channel.ts";
@@ -34,7 +35,10 @@ export const sendFile = async (
   await channel.finish();
 };
 
-/** Stores what comes, from `offset`; the client is not read while the storage is behind. */
+/**
+ * Stores what comes, from `offset`; the client is not read while the storage is
+ * behind. What came before a cut is written as well: it may be kept.
+ */
 export const receiveFile = async (
   handle: Handle,
   channel: Channel,
@@ -42,18 +46,17 @@ export const receiveFile = async (
   ascii: boolean,
 ): Promise<void> => {
   const text = ascii ? new FromWire() : undefined;
-  let at = offset;
-  const store = async (bytes: Uint8Array) => {
-    if (bytes.length === 0) return;
-    await handle.write(at, bytes);
-    at += bytes.length;
-  };
-  for (;;) {
-    const bytes = await channel.read();
-    if (bytes === undefined) break;
-    await store(text ? text.convert(bytes) : bytes);
+  const writer = new PieceWriter(handle, { from: offset });
+  try {
+    for (;;) {
+      const bytes = await channel.read();
+      if (bytes === undefined) break;
+      await writer.push(text ? text.convert(bytes) : bytes);
+    }
+    if (text) await writer.push(text.rest());
+  } finally {
+    await writer.end();
   }
-  if (text) await store(text.rest());
 };
 
 /** Bytes of lines that go out together. */

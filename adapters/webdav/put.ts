@@ -1,4 +1,5 @@
 import { Clock, Effect, type Scope } from "effect";
+import { PieceWriter } from "../../actors/piece_writer.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
@@ -6,7 +7,6 @@ import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";
 import { refuse } from "./status.ts";
 
-const piece = 512 * 1024;
 const anew = {
   read: false,
   write: true,
@@ -79,40 +79,23 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     return new Response(null, { status: before ? 204 : 201, headers });
   });
 
-/** Writes the body as it comes, in large pieces; the next is read only when the storage took the last. */
+/** Writes the body as it comes. Rejects when it is cut, also by the measure of its own `Content-Length`. */
 const receive = async (request: Request, handle: Handle, signal: AbortSignal): Promise<void> => {
   const reader = request.body?.getReader();
   if (!reader) return;
   const promised = request.headers.get("content-length");
-  // A small file needs no large buffer: many may come at once.
-  const room = Math.min(piece, promised === null ? piece : Math.max(1, Number(promised)));
-  let buffer = new Uint8Array(0);
-  let filled = 0;
-  let offset = 0;
-  const flush = async () => {
-    if (filled === 0) return;
-    await handle.write(offset, buffer.subarray(0, filled));
-    offset += filled;
-    filled = 0;
-  };
+  const writer = new PieceWriter(handle, promised === null ? {} : { expected: Number(promised) });
   try {
     for (;;) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
       if (done) break;
-      if (buffer.length === 0) buffer = new Uint8Array(room);
-      for (let from = 0; from < value.length;) {
-        const count = Math.min(value.length - from, buffer.length - filled);
-        buffer.set(value.subarray(from, from + count), filled);
-        filled += count;
-        from += count;
-        if (filled === buffer.length) await flush();
-      }
+      await writer.push(value);
     }
-    await flush();
+    await writer.end();
   } catch (error) {
     await reader.cancel().catch(() => {});
     throw error;
   }
-  if (promised !== null && Number(promised) !== offset) throw new Error("cut");
+  if (promised !== null && Number(promised) !== writer.position) throw new Error("cut");
 };

@@ -1,4 +1,5 @@
 import { Effect, Either, type Scope } from "effect";
+import { PieceWriter } from "../../actors/piece_writer.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
@@ -6,7 +7,7 @@ import { child, lineage, parent, parseClientPath, type VPath } from "../../src/v
 import { checkConditions } from "./conditions.ts";
 import { done, type Failure, refuse } from "./failure.ts";
 import { Form, type FormFile } from "./form.ts";
-import { PieceWriter, receive } from "./incoming.ts";
+import { receive } from "./incoming.ts";
 import { flagOf, milliseconds, ownHeader, pathOf, pathOrHome } from "./request.ts";
 import type { Call } from "./site.ts";
 
