@@ -20,13 +20,14 @@ export const vsftpd = async (): Promise<Maker | undefined> => {
       await exec("openssl", "req", "-x509", ...made, ...subject, "-keyout", key, "-out", cert);
     }
     const port = freePort();
+    // Sessions are not asked for again: its tickets are used up when one curl moves many files.
     const config = [
       ...["listen=YES", "background=NO", "listen_address=127.0.0.1", `listen_port=${port}`],
       ...["run_as_launching_user=YES", "anonymous_enable=YES", "no_anon_password=YES"],
       ...["write_enable=YES", "anon_upload_enable=YES", "anon_mkdir_write_enable=YES"],
       ...["anon_other_write_enable=YES", "anon_world_readable_only=NO", "anon_umask=022"],
       ...[`anon_root=${home}`, "allow_writeable_chroot=YES", `secure_chroot_dir=${dir}/empty`],
-      ...["ssl_enable=YES", "allow_anon_ssl=YES", "require_ssl_reuse=YES"],
+      ...["ssl_enable=YES", "allow_anon_ssl=YES", "require_ssl_reuse=NO"],
       ...[`rsa_cert_file=${cert}`, `rsa_private_key_file=${key}`, "seccomp_sandbox=NO"],
       ...["xferlog_enable=NO", "use_sendfile=YES", "max_per_ip=0"],
     ];
