@@ -1,8 +1,9 @@
 import { Clock, Effect, type Scope } from "effect";
 import { PieceWriter } from "../../actors/piece_writer.ts";
 import { FsError } from "../../src/errors.ts";
-import type { Handle } from "../../src/vfs/vfs.ts";
-import { parent } from "../../src/vpath.ts";
+import type { Entry } from "../../src/model/entry.ts";
+import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
+import { parent, type VPath } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";
 import { refuse } from "./status.ts";
@@ -35,15 +36,17 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     const length = request.headers.get("content-length");
     if (length !== null && !Number.isSafeInteger(Number(length))) return yield* refuse(413);
-    const before = yield* entryIfAny(vfs, path);
+    const { entry: before } = yield* seen(vfs, path);
     if (before?.kind === "dir" || slash) return yield* refuse(405, "this is a collection");
     const tokens = yield* submittedTokens(dav);
     if (checkConditions(request, before) !== undefined) return yield* refuse(412);
     yield* mayChange(dav, path, tokens);
     if (!before) {
       yield* mayChange(dav, parent(path), tokens);
-      const above = yield* entryIfAny(vfs, parent(path));
-      if (above?.kind !== "dir") return yield* refuse(409, "the parent does not exist");
+      const above = yield* seen(vfs, parent(path));
+      if (!above.hidden && above.entry?.kind !== "dir") {
+        return yield* refuse(409, "the parent does not exist");
+      }
     }
     // Whoever wants to be the first is told at the end too, when another was faster.
     const exclusive = !before && request.headers.has("if-none-match");
@@ -78,6 +81,17 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     return new Response(null, { status: before ? 204 : 201, headers });
   });
+
+/** What is there, for whoever may look; the others may upload all the same, and are told by the upload. */
+const seen = (
+  vfs: Vfs,
+  path: VPath,
+): Effect.Effect<{ readonly entry?: Entry | undefined; readonly hidden: boolean }, FsError> =>
+  Effect.catchIf(
+    Effect.map(entryIfAny(vfs, path), (entry) => ({ entry, hidden: false })),
+    ({ reason }) => reason === "Denied",
+    () => Effect.succeed({ entry: undefined, hidden: true }),
+  );
 
 /** Writes the body as it comes. Rejects when it is cut, also by the measure of its own `Content-Length`. */
 const receive = async (request: Request, handle: Handle, signal: AbortSignal): Promise<void> => {

@@ -7,6 +7,7 @@ const password = "pa:ss+wör/d";
 const world = fileWorld([
   { username: "ann", password },
   { username: "looker", password, permissions: { "/": ["list", "download"] } },
+  { username: "giver", password, permissions: { "/": ["upload"] } },
   { username: "single", password, max_sessions: 1 },
   { username: "litmus", password: "litmus-password" },
 ], { args: ["--http", "127.0.0.1:0", "--workers", "2"] });
@@ -26,6 +27,18 @@ const curl = async (user: string, ...args: string[]) => {
   return { status: Number(stdout.slice(cut + 1)), body: stdout.slice(0, cut) };
 };
 const status = async (...args: string[]) => (await curl("ann", ...args)).status;
+
+Deno.test("who may only upload uploads, and learns nothing", async () => {
+  const { dir, home } = world();
+  await Deno.writeTextFile(`${dir}/gift`, "gift");
+  const put = (name: string) => curl("giver", "-T", `${dir}/gift`, `${base()}/${name}`);
+  assert.equal((await put("gift")).status, 201);
+  assert.equal(await Deno.readTextFile(`${home("giver")}/gift`), "gift");
+  assert.equal((await put("gift")).status, 403, "an overwrite is another right");
+  assert.ok((await put("no/gift")).status >= 400);
+  const look = ["-X", "PROPFIND", "-H", "Depth: 1", `${base()}/`];
+  assert.equal((await curl("giver", ...look)).status, 403);
+});
 
 Deno.test("curl makes, lists, reads, copies, moves and removes", async () => {
   const { dir, home } = world();
