@@ -9,7 +9,7 @@ import type { Guard } from "../../src/guard/guard.ts";
 import { Identity, type Login } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
 import { type OwnedHandle, VfsFactory } from "../../src/vfs/vfs.ts";
-import { makeBridge } from "./bridge.ts";
+import { makeBridge } from "../../actors/bridge.ts";
 import { bannerOf } from "./commands_connection.ts";
 import { Control } from "./control.ts";
 import { DataConnections } from "./data.ts";

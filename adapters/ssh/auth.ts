@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { Effect, Exit } from "effect";
 import type { Login, LoginOutcome, Prompt, SshMethod } from "../../src/identity/identity.ts";
 import type { User } from "../../src/model/user.ts";
-import type { Bridge } from "./bridge.ts";
+import type { Bridge } from "../../actors/bridge.ts";
 import { Fields, Message, packet, Reason } from "./wire.ts";
 
 /** Requests that a client may send ahead of the answers. */

@@ -15,7 +15,7 @@ import { version } from "../../src/version.ts";
 import { VfsFactory } from "../../src/vfs/vfs.ts";
 import { chooseAlgorithms } from "./algorithms.ts";
 import { Authenticator } from "./auth.ts";
-import { type Bridge, makeBridge } from "./bridge.ts";
+import { type Bridge, makeBridge } from "../../actors/bridge.ts";
 import type { SshChannel } from "./channel.ts";
 import { readyCiphers } from "./ciphers/ready.ts";
 import { commandProtocol } from "./commands/commands.ts";

@@ -1,6 +1,7 @@
 import { Data } from "effect";
+import { httpPhrases, httpStatuses } from "../../actors/http_status.ts";
 import type { Refused } from "../../actors/registry.ts";
-import type { CatalogError, FsError, FsReason } from "../../src/errors.ts";
+import type { CatalogError, FsError } from "../../src/errors.ts";
 import type { KeyFileError } from "../../src/identity/key_files.ts";
 import type { Unauthorised } from "./bearer.ts";
 
@@ -21,55 +22,14 @@ export const refuse = (
 /** All that a route may fail with. */
 export type Failure = ApiError | FsError | Unauthorised | CatalogError | KeyFileError | Refused;
 
-/** HTTP status of every reason (ARCHITECTURE section 7). */
-const statuses = {
-  NotFound: 404,
-  Denied: 403,
-  ReadOnly: 403,
-  AlreadyExists: 409,
-  NotEmpty: 409,
-  IsDirectory: 409,
-  NotDirectory: 409,
-  InvalidPath: 400,
-  NameTooLong: 400,
-  QuotaExceeded: 507,
-  TooLarge: 413,
-  Locked: 423,
-  Busy: 503,
-  Unsupported: 501,
-  Conflict: 409,
-  Aborted: 503,
-  Unavailable: 503,
-  Corrupt: 500,
-} satisfies Record<FsReason, number>;
-
-const titles: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  409: "Conflict",
-  412: "Precondition Failed",
-  413: "Content Too Large",
-  415: "Unsupported Media Type",
-  416: "Range Not Satisfiable",
-  423: "Locked",
-  429: "Too Many Requests",
-  500: "Internal Server Error",
-  501: "Not Implemented",
-  503: "Service Unavailable",
-  507: "Insufficient Storage",
-};
-
 /** What the client may know of a failure. */
 const told = (failure: Failure): ApiError => {
   switch (failure._tag) {
     case "ApiError":
       return failure;
     case "FsError": {
-      const status = statuses[failure.reason];
-      return refuse(status, failure.detail ?? titles[status] ?? failure.reason);
+      const status = httpStatuses[failure.reason];
+      return refuse(status, failure.detail ?? httpPhrases[status] ?? failure.reason);
     }
     case "Unauthorised":
       return refuse(401, failure.why, { "www-authenticate": 'Bearer realm="Sluice"' });
@@ -93,7 +53,7 @@ export const failureResponse = (
   requestId: string,
 ): Response => {
   const { status, text, headers = {} } = told(failure);
-  const title = titles[status] ?? "Error";
+  const title = httpPhrases[status] ?? "Error";
   const problem = request.headers.get("accept")?.includes("application/problem+json") === true;
   const body = problem
     ? { type: "about:blank", title, status, detail: text, request_id: requestId }

@@ -1,6 +1,6 @@
 import { Effect, type Exit, FiberSet, type Scope } from "effect";
 
-/** Where callbacks of this adapter enter Effect: the only runPromise and runFork in it. */
+/** Where callbacks of an adapter enter Effect: the only runPromise and runFork in it. */
 export interface Bridge {
   /** Runs an effect to its end. Never rejects; interrupted when the scope closes. */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Promise<Exit.Exit<A, E>>;
