@@ -25,7 +25,8 @@ import { toFsError } from "./errors.ts";
 import { mayMakeIn, peekOpen } from "./info.ts";
 import { readAt } from "./io.ts";
 import { InPlaceWriter, UpdateWriter } from "./writer_in_place.ts";
-import { StagedWriter, type Target } from "./writer_staged.ts";
+import type { Target } from "./staged_content.ts";
+import { StagedWriter } from "./writer_staged.ts";
 
 /** The calls that need not wait: a look, an open. */
 export const atOnce = (options: LocalOptions, turns: Turns): AtOnce => {

@@ -9,7 +9,8 @@ import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
 import { peek, peekOpen } from "./info.ts";
 import { readAt, syncDirectory, syncFile, writeAt } from "./io.ts";
-import { StagedWriter, type Target } from "./writer_staged.ts";
+import type { Target } from "./staged_content.ts";
+import { StagedWriter } from "./writer_staged.ts";
 
 /** Writes straight to the file (`upload_mode` 0, and resumed uploads that only extend). */
 export class InPlaceWriter implements Writer {
