@@ -18,6 +18,7 @@ import {
 } from "./disk.ts";
 import { type Info, peekOpen } from "./info.ts";
 import { copyRange, flushed, readAt, readWhole, syncFile, writeAt } from "./io.ts";
+import { Writeback } from "./writeback.ts";
 
 /** What a staged upload is about to become. */
 export interface Target {
@@ -60,6 +61,7 @@ export class StagedContent {
   #dirty = true;
   /** A flush under way of everything that was written so far. */
   #early: Promise<void> | undefined;
+  readonly #writeback = new Writeback();
   /** The one write that there was, where a small upload is all of it. */
   #only: Uint8Array | undefined;
 
@@ -99,6 +101,7 @@ export class StagedContent {
     this.#only = only ? chunk.slice() : undefined;
     if (end > this.#high) this.#high = end;
     if (offset <= this.#inOrder && end > this.#inOrder) this.#inOrder = end;
+    if (this.#options.fsync) this.#writeback.reached(this.temp.fd, this.#inOrder);
     this.#changed();
     const first = chunk.length < wholeFile && end === chunk.length && !this.layered;
     if (first && !this.#target.redo) this.#startFlush();
