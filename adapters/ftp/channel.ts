@@ -9,6 +9,8 @@ import { secure } from "./secure.ts";
 export interface Channel {
   /** The next bytes, good until the next call; undefined at the end that the client meant. A cut rejects. */
   read(): Promise<Uint8Array | undefined>;
+  /** The same into memory of the caller, where nothing must be done to the bytes: how many came, undefined at the end. */
+  readonly readInto?: (into: Uint8Array) => Promise<number | undefined>;
   /** Resolves when the system took the bytes, which must stay until then. */
   write(bytes: Uint8Array): Promise<void>;
   /** Ends our side; resolves when all is on its way. */
@@ -25,7 +27,7 @@ const HANDSHAKE_MS = 20_000;
 
 /** A data connection in clear. */
 export const plainChannel = (conn: Deno.TcpConn): Channel => {
-  const buffer = new Uint8Array(CHUNK);
+  let buffer: Uint8Array | undefined;
   let open = true;
   let moved = 0;
   const destroy = () => {
@@ -33,12 +35,18 @@ export const plainChannel = (conn: Deno.TcpConn): Channel => {
     open = false;
     conn.close();
   };
+  const readInto = async (into: Uint8Array) => {
+    const count = await conn.read(into) ?? undefined;
+    moved += count ?? 0;
+    return count;
+  };
   return {
     read: async () => {
-      const count = await conn.read(buffer);
-      moved += count ?? 0;
-      return count === null ? undefined : buffer.subarray(0, count);
+      buffer ??= new Uint8Array(CHUNK);
+      const count = await readInto(buffer);
+      return count === undefined ? undefined : buffer.subarray(0, count);
     },
+    readInto,
     write: async (bytes) => {
       for (let at = 0; at < bytes.length;) {
         const count = await conn.write(bytes.subarray(at));

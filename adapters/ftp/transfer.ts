@@ -47,7 +47,14 @@ export const receiveFile = async (
 ): Promise<void> => {
   const text = ascii ? new FromWire() : undefined;
   const writer = new PieceWriter(handle, { from: offset });
+  const { readInto } = channel;
   try {
+    while (readInto && !text) {
+      const room = writer.room();
+      const count = await readInto(room);
+      if (count === undefined) return;
+      await writer.placed(room.subarray(0, count));
+    }
     for (;;) {
       const bytes = await channel.read();
       if (bytes === undefined) break;

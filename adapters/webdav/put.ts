@@ -1,5 +1,5 @@
 import { Clock, Effect, type Scope } from "effect";
-import { PieceWriter } from "../../actors/piece_writer.ts";
+import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
@@ -55,7 +55,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
       exclusive && error.reason === "AlreadyExists" ? refuse(412) : error;
     const handle = yield* Effect.mapError(vfs.open(path, { ...anew, exclusive }), late);
     yield* Effect.tryPromise({
-      try: (signal) => receive(request, handle, signal),
+      try: (signal) => receiveBody(request, handle, signal),
       catch: (error) =>
         error instanceof FsError ? error : refuse(400, "the body ended before its end"),
     });
@@ -92,24 +92,3 @@ const seen = (
     ({ reason }) => reason === "Denied",
     () => Effect.succeed({ entry: undefined, hidden: true }),
   );
-
-/** Writes the body as it comes. Rejects when it is cut, also by the measure of its own `Content-Length`. */
-const receive = async (request: Request, handle: Handle, signal: AbortSignal): Promise<void> => {
-  const reader = request.body?.getReader();
-  if (!reader) return;
-  const promised = request.headers.get("content-length");
-  const writer = new PieceWriter(handle, promised === null ? {} : { expected: Number(promised) });
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      signal.throwIfAborted();
-      if (done) break;
-      await writer.push(value);
-    }
-    await writer.end();
-  } catch (error) {
-    await reader.cancel().catch(() => {});
-    throw error;
-  }
-  if (promised !== null && Number(promised) !== writer.position) throw new Error("cut");
-};

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from "node:crypto";
 import { Cause, Effect, Option } from "effect";
 import { FsError } from "../errors.ts";
 import type { Attributes, Entry } from "../model/entry.ts";
@@ -6,6 +5,7 @@ import type { WriteMode, Writer } from "../storage/storage.ts";
 import type { VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { attributesAllowed } from "./attributes.ts";
+import { type Digest, startDigest } from "./digest.ts";
 import type { Ending } from "./ending.ts";
 import type { Flow } from "./limits.ts";
 import { entryAt } from "./look.ts";
@@ -27,6 +27,8 @@ export interface UploadParts {
   readonly ending: Ending;
 }
 
+const empty = new Uint8Array(0);
+
 /** An upload, perhaps read as well. Nothing counts before `close` has committed it. */
 export class UploadHandle implements OwnedHandle {
   readonly started = Date.now();
@@ -39,7 +41,9 @@ export class UploadHandle implements OwnedHandle {
   readonly #leave: () => void;
   readonly #readable: boolean;
   readonly #running = new Set<Promise<unknown>>();
-  #hash: Hash | undefined;
+  /** Undefined before the first byte, and once the bytes did not come in order. */
+  #digest: Digest | undefined;
+  #ordered: boolean;
   #sum: string | undefined;
   /** `closeNow` was called; if it failed once, it would again. */
   #tried = false;
@@ -53,7 +57,7 @@ export class UploadHandle implements OwnedHandle {
   ) {
     const { storage, key } = access.at(path);
     this.#readable = parts.options.read && access.may("read", path);
-    this.#hash = parts.mode === "update" ? undefined : createHash("sha256");
+    this.#ordered = parts.mode !== "update";
     const inPlace = parts.writer.staged === undefined;
     this.#leave = access.services.uploads.enter(storage.identity, key, {
       started: this.started,
@@ -72,8 +76,8 @@ export class UploadHandle implements OwnedHandle {
 
   /** SHA-256 of the content, where it arrived in order from its first byte. */
   get checksum(): string | undefined {
-    if (!this.#hash || this.#hashed !== this.writer.size) return undefined;
-    return this.#sum ??= this.#hash.digest("hex");
+    if (!this.#ordered || this.#hashed !== this.writer.size) return undefined;
+    return this.#sum ??= (this.#digest ?? startDigest(empty)).hex();
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
@@ -104,8 +108,10 @@ export class UploadHandle implements OwnedHandle {
     const at = this.parts.options.append ? this.writer.size : offset;
     try {
       this.#makeRoom(at + chunk.length);
-      this.#digest(at, chunk);
-      await this.#track(this.writer.writeAt(at, chunk));
+      const summed = this.#take(at, chunk);
+      const stored = this.#track(this.writer.writeAt(at, chunk));
+      if (summed) await this.#both(this.#track(summed), stored);
+      else await stored;
       this.#watch?.moved(chunk.length);
     } catch (cause) {
       throw this.#fail(cause, "write");
@@ -116,7 +122,10 @@ export class UploadHandle implements OwnedHandle {
     if (this.failure) throw this.failure;
     try {
       this.#makeRoom(size);
-      if (size !== this.#hashed) this.#hash = size === 0 ? createHash("sha256") : undefined;
+      if (size !== this.#hashed) {
+        this.#digest = undefined;
+        this.#ordered = size === 0;
+      }
       if (size === 0) this.#hashed = 0;
       await this.#track(this.writer.truncate(size));
     } catch (cause) {
@@ -238,14 +247,22 @@ export class UploadHandle implements OwnedHandle {
     }
   }
 
-  #digest(at: number, chunk: Uint8Array): void {
-    if (!this.#hash) return;
+  #take(at: number, chunk: Uint8Array): Promise<void> | undefined {
+    if (!this.#ordered || chunk.length === 0) return undefined;
     if (at !== this.#hashed) {
-      this.#hash = undefined;
-      return;
+      this.#ordered = false;
+      this.#digest = undefined;
+      return undefined;
     }
-    this.#hash.update(chunk);
     this.#hashed += chunk.length;
+    this.#digest ??= startDigest(chunk);
+    return this.#digest.update(chunk);
+  }
+
+  /** The caller's memory is lent until both are done, also where one fails. */
+  async #both(one: Promise<void>, other: Promise<void>): Promise<void> {
+    const ends = await Promise.allSettled([one, other]);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
   #track<A>(step: Promise<A>): Promise<A> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { PieceWriter } from "../../actors/piece_writer.ts";
-import { receive } from "../../web/api/incoming.ts";
+import { receiveBody } from "../../actors/request_body.ts";
 import { bytesOf } from "../../web/api/outgoing.ts";
 
 /** A file that keeps what it is given, and looks on how. */
@@ -55,13 +55,13 @@ Deno.test("PieceWriter rejects with what a write failed with, at the latest at t
   await assert.rejects(writer.end(), /full/);
 });
 
-Deno.test("receive() rejects a body that is shorter than its length says", async () => {
+Deno.test("receiveBody() rejects a body that is shorter than its length says", async () => {
   const file = kept();
   const headers = { "content-length": "5" };
   const body = (text: string) => new Request("http://x", { method: "POST", body: text, headers });
   const { signal } = new AbortController();
-  await receive(body("12345"), file.handle, signal);
-  await assert.rejects(receive(body("1234"), file.handle, signal));
+  await receiveBody(body("12345"), file.handle, signal);
+  await assert.rejects(receiveBody(body("1234"), file.handle, signal));
 });
 
 Deno.test("bytesOf() gives exactly the range, and fails where the file became shorter", async () => {

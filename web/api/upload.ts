@@ -1,5 +1,6 @@
 import { Effect, Either, type Scope } from "effect";
 import { PieceWriter } from "../../actors/piece_writer.ts";
+import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
@@ -7,7 +8,6 @@ import { child, lineage, parent, parseClientPath, type VPath } from "../../src/v
 import { checkConditions } from "./conditions.ts";
 import { done, type Failure, refuse } from "./failure.ts";
 import { Form, type FormFile } from "./form.ts";
-import { receive } from "./incoming.ts";
 import { flagOf, milliseconds, ownHeader, pathOf, pathOrHome } from "./request.ts";
 import type { Call } from "./site.ts";
 
@@ -42,7 +42,7 @@ export const uploadBody = (call: Call): Effect.Effect<Response, Failure, Scope.S
     }
     if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, parent(path));
     const handle = yield* vfs.open(path, anew);
-    yield* Effect.tryPromise({ try: (signal) => receive(request, handle, signal), catch: cutOff });
+    yield* Effect.tryPromise({ try: (signal) => receiveBody(request, handle, signal), catch: cutOff });
     yield* commit(handle, mtime);
     return done("Upload completed", 201);
   });
