@@ -48,6 +48,37 @@ Deno.test("PieceWriter writes large pieces in order, and all of them", async () 
   assert.equal(file.most(), 1);
 });
 
+Deno.test("receiveBody() takes a stream of bytes into the pieces that are written, however they come", async () => {
+  const sent = noise(1_300_000);
+  for (const length of [1, 65_536, 524_288, 999_999]) {
+    const file = kept();
+    let at = 0;
+    const body = new ReadableStream({
+      type: "bytes",
+      pull: (controller) => {
+        const view = controller.byobRequest?.view as Uint8Array | undefined;
+        const room = view ? Math.min(view.byteLength, length) : length;
+        const part = sent.subarray(at, length === 1 && at > 99 ? undefined : at + room);
+        at += Math.min(part.length, view?.byteLength ?? part.length);
+        if (view && part.length > 0) {
+          const fits = part.subarray(0, view.byteLength);
+          view.set(fits);
+          controller.byobRequest?.respond(fits.length);
+        } else if (part.length > 0) controller.enqueue(part.slice());
+        if (part.length === 0) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        }
+      },
+    }) as ReadableStream<Uint8Array<ArrayBuffer>>;
+    const headers = { "content-length": String(sent.length) };
+    const request = new Request("http://x", { method: "PUT", body, headers });
+    await receiveBody(request, file.handle, new AbortController().signal);
+    assert.deepEqual(file.bytes(), sent);
+    assert.equal(file.most(), 1);
+  }
+});
+
 Deno.test("PieceWriter rejects with what a write failed with, at the latest at the end", async () => {
   const failing = { write: () => Promise.reject(new Error("full")) } as unknown as Handle;
   const writer = new PieceWriter(failing);

@@ -42,7 +42,10 @@ export const uploadBody = (call: Call): Effect.Effect<Response, Failure, Scope.S
     }
     if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, parent(path));
     const handle = yield* vfs.open(path, anew);
-    yield* Effect.tryPromise({ try: (signal) => receiveBody(request, handle, signal), catch: cutOff });
+    yield* Effect.tryPromise({
+      try: (signal) => receiveBody(request, handle, signal),
+      catch: cutOff,
+    });
     yield* commit(handle, mtime);
     return done("Upload completed", 201);
   });
