@@ -46,19 +46,31 @@ async function* testFiles(dir: string): AsyncGenerator<string> {
   }
 }
 
-/** Folders that start servers, load the machine or measure it: one file at a time, in this order. */
-const alone = ["e2e", "faults", "fuzz"];
+/** Of test/e2e, the files that measure time or memory. */
+const measured =
+  /^test\/e2e\/(ftp|ftp_faults|guard|http_api_security|limits|memory|start|supervision|webdav_faults)_test\.ts$/;
+
+const groupOf = (path: string) =>
+  measured.test(path) ? "measured" : /^test\/(e2e|faults|fuzz)\//.exec(path)?.[1] ?? "unit";
+
+/** In this order; those that load the machine or measure it take one file at a time. */
+const groups: ReadonlyArray<{ readonly name: string; readonly alone: boolean }> = [
+  { name: "unit", alone: false },
+  { name: "e2e", alone: false },
+  { name: "measured", alone: true },
+  { name: "faults", alone: true },
+  { name: "fuzz", alone: true },
+];
 
 const plan = async (only: ReadonlyArray<string>): Promise<ReadonlyArray<Group>> => {
   const files = (await Array.fromAsync(testFiles("test"))).sort();
-  const groupOf = (path: string) => alone.find((g) => path.startsWith(`test/${g}/`)) ?? "unit";
-  return ["unit", ...alone].map((name) => ({
+  return groups.map(({ name, alone }) => ({
     name,
     files: files.filter((f) =>
       groupOf(f) === name &&
       (only.length === 0 || only.some((o) => o === name || (f.includes(o) && o !== "unit")))
     ),
-    jobs: name === "unit" ? Math.max(2, navigator.hardwareConcurrency) : 1,
+    jobs: alone ? 1 : Math.max(2, navigator.hardwareConcurrency),
   })).filter((g) => g.files.length > 0);
 };
 
