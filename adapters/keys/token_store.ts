@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { mkdir, readdir, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Effect, Layer } from "effect";
@@ -5,7 +6,7 @@ import { Config } from "../../src/config/config.ts";
 import type { ConfigError } from "../../src/errors.ts";
 import { KeyFileError } from "../../src/identity/key_files.ts";
 import { TokenStore } from "../../src/identity/token_store.ts";
-import { codeOf, secretFile } from "./secret_file.ts";
+import { secretFile } from "./secret_file.ts";
 
 /** Longer than any token lives; the disk's clock may differ from ours. */
 const keptFor = 24 * 60 * 60 * 1000;
@@ -21,11 +22,10 @@ export const layer: Layer.Layer<TokenStore, ConfigError, Config> = Layer.effect(
     const { data_dir } = yield* Config;
     const key = yield* secretFile(join(data_dir, "token.key"));
     const folder = join(data_dir, "revoked_tokens");
+    const unusable = (cause: unknown) =>
+      new KeyFileError({ path: folder, what: "cannot be used", cause });
     const attempt = <A>(work: () => Promise<A>) =>
-      Effect.tryPromise({
-        try: work,
-        catch: (cause) => new KeyFileError({ path: folder, what: "cannot be used", cause }),
-      });
+      Effect.tryPromise({ try: work, catch: unusable });
     return TokenStore.of({
       key,
       revoke: (id) =>
@@ -34,13 +34,12 @@ export const layer: Layer.Layer<TokenStore, ConfigError, Config> = Layer.effect(
           await writeFile(join(folder, fileName(id)), "", { mode: 0o600 });
           await clear(folder);
         }),
+      // Each request asks, and mostly for a name that is not there: 20 µs, where the thread pool takes 200.
       isRevoked: (id) =>
-        attempt(() =>
-          stat(join(folder, fileName(id))).then(() => true, (cause) => {
-            if (codeOf(cause) === "ENOENT") return false;
-            throw cause;
-          })
-        ),
+        Effect.try({
+          try: () => statSync(join(folder, fileName(id)), { throwIfNoEntry: false }) !== undefined,
+          catch: unusable,
+        }),
     });
   }),
 );

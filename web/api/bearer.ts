@@ -1,5 +1,6 @@
 import { Clock, Data, Effect, type Scope } from "effect";
 import { sign, verify } from "hono/jwt";
+import type { JWTPayload } from "hono/utils/jwt/types";
 import type { Exchange } from "../../actors/exchange.ts";
 import type { Refused } from "../../actors/registry.ts";
 import { Users } from "../../src/catalog/catalog.ts";
@@ -14,6 +15,8 @@ import { type Vfs, VfsFactory } from "../../src/vfs/vfs.ts";
 const lifetime = 20 * 60;
 const audience = "sluice:api:user";
 const mostTokenLength = 4096;
+/** Tokens whose signature is not checked again. */
+const mostGenuine = 1000;
 
 /** The request has no token that is good now, from where it came. Answer 401. */
 export class Unauthorised extends Data.TaggedError("Unauthorised")<{ readonly why: string }> {}
@@ -67,6 +70,25 @@ export const bearerTokens = Effect.gen(function* () {
     });
   const secret = hex(store.key);
 
+  /** What is written in a token of ours that has not expired. */
+  const verified = (token: string): Effect.Effect<JWTPayload, Unauthorised> =>
+    Effect.gen(function* () {
+      const known = genuine.get(token);
+      const now = (yield* Clock.currentTimeMillis) / 1000;
+      if (known && (known.exp ?? 0) > now && (known.iat ?? Infinity) <= now) return known;
+      genuine.delete(token);
+      const payload = yield* Effect.tryPromise({
+        try: () => verify(token, secret, { alg: "HS256", aud: audience }),
+        catch: () => new Unauthorised({ why: "the token is not valid, or has expired" }),
+      });
+      const oldest = genuine.size >= mostGenuine ? genuine.keys().next().value : undefined;
+      if (oldest !== undefined) genuine.delete(oldest);
+      genuine.set(token, payload);
+      return payload;
+    });
+  // A signature that was right stays so; all else is looked at with each request.
+  const genuine = new Map<string, JWTPayload>();
+
   const check = (
     header: string | null,
     ip: string,
@@ -76,10 +98,7 @@ export const bearerTokens = Effect.gen(function* () {
       if (token === undefined || token.length > mostTokenLength) {
         return yield* new Unauthorised({ why: "a bearer token is needed" });
       }
-      const { sub, jti, ...claims } = yield* Effect.tryPromise({
-        try: () => verify(token, secret, { alg: "HS256", aud: audience }),
-        catch: () => new Unauthorised({ why: "the token is not valid, or has expired" }),
-      });
+      const { sub, jti, ...claims } = yield* verified(token);
       const no = new Unauthorised({ why: "the token is not valid any more" });
       if (typeof sub !== "string" || typeof jti !== "string" || claims["ip"] !== ip) {
         return yield* no;
