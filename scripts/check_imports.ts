@@ -29,7 +29,13 @@ const fences: ReadonlyArray<readonly [name: RegExp, allowed: ReadonlyArray<strin
 ];
 
 /** The core computes; it opens no file and no socket. */
-const coreBuiltins = new Set(["node:crypto", "node:buffer", "node:path", "node:path/posix"]);
+const coreBuiltins = new Set([
+  "node:crypto",
+  "node:buffer",
+  "node:path",
+  "node:path/posix",
+  "node:zlib",
+]);
 /** Failpoints act out a crash, and only `abort` needs no right the server lacks. */
 const coreExceptions = new Set(["src/failpoint.ts node:process"]);
 

@@ -99,11 +99,12 @@ const features = (state: State) => [
   "AUTH TLS",
   "AVBL",
   "CLNT",
+  ...(state.settings.combine_support ? ["COMB target;source_list"] : []),
   "EPRT",
   "EPSV",
   "HOST",
   ...(state.settings.hash_support
-    ? [hashFeature(state), "XMD5", "XSHA1", "XSHA256", "XSHA512"]
+    ? [hashFeature(state), "XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512"]
     : []),
   "MDTM",
   "MFF modify;UNIX.mode;",

@@ -1,4 +1,5 @@
 import type { ChecksumAlgorithm } from "../../src/vfs/vfs.ts";
+import { combine } from "./combine.ts";
 import { facts, readStamp, stamp } from "./listing.ts";
 import { accountOf, pathOf, quoted } from "./paths.ts";
 import { refuse, reply } from "./reply.ts";
@@ -35,6 +36,7 @@ const algorithms: Readonly<Record<string, ChecksumAlgorithm>> = {
   "SHA-1": "sha1",
   "SHA-256": "sha256",
   "SHA-512": "sha512",
+  "CRC32": "crc32",
 };
 const nameOf = (chosen: ChecksumAlgorithm) =>
   Object.keys(algorithms).find((name) => algorithms[name] === chosen) ?? "";
@@ -155,6 +157,8 @@ export const fileCommands: Readonly<Record<string, Command>> = {
       return reply(213, `${nameOf(state.hash)} 0-${size} ${digest} ${path}`);
     },
   },
+  COMB: combine,
+  XCRC: plainSum("crc32"),
   XMD5: plainSum("md5"),
   XSHA1: plainSum("sha1"),
   XSHA256: plainSum("sha256"),

@@ -1,7 +1,7 @@
 import type { Effect } from "effect";
 import type { Settings } from "../../src/config/config.ts";
 import type { ShownCertificate } from "../../src/identity/tls_certificate.ts";
-import type { OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
+import type { ChecksumAlgorithm, OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
 import type { VPath } from "../../src/vpath.ts";
 import type { Control } from "./control.ts";
 import type { DataConnections } from "./data.ts";
@@ -35,7 +35,7 @@ export interface State {
   renameFrom: VPath | undefined;
   /** Facts of MLST and MLSD, in the order of FEAT. */
   facts: ReadonlyArray<Fact>;
-  hash: "md5" | "sha1" | "sha256" | "sha384" | "sha512";
+  hash: ChecksumAlgorithm;
   /** Runs one operation in the session's turn; rejects with its FsError. */
   readonly run: <A, E>(operation: Effect.Effect<A, E>) => Promise<A>;
   /** Opens a file that is left at the end of the connection, if not before. */

@@ -2,7 +2,7 @@ import { Clock, Effect, type Scope } from "effect";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
-import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
+import type { Vfs } from "../../src/vfs/vfs.ts";
 import { parent, type VPath } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";

@@ -192,8 +192,10 @@ export const Ftpd = section({
   active_transfers: withDefault(S.Boolean, false),
   /** SITE CHMOD, UTIME and SYMLINK (FTP-11). */
   enable_site: withDefault(S.Boolean, false),
-  /** HASH, XMD5, XSHA1, XSHA256, XSHA512 (FTP-12). */
+  /** HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512 (FTP-12). */
   hash_support: withDefault(S.Boolean, false),
+  /** COMB (FTP-13). */
+  combine_support: withDefault(S.Boolean, false),
   banner: withDefault(S.String, ""),
   /** Seconds from accept to logged in (FTP-20). */
   login_grace: withDefault(Count, 120),

@@ -1,4 +1,5 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { Effect } from "effect";
 import type { FsError } from "../errors.ts";
 import type { VPath } from "../vpath.ts";
@@ -15,6 +16,28 @@ export interface ChecksumRange {
   readonly length?: number;
   readonly block?: number;
 }
+
+interface Sum {
+  update(bytes: Uint8Array): void;
+  hex(): string;
+}
+
+const start = (algorithm: ChecksumAlgorithm): Sum => {
+  if (algorithm === "crc32") {
+    let sum = 0;
+    return {
+      update: (bytes) => {
+        sum = crc32(bytes, sum);
+      },
+      hex: () => sum.toString(16).padStart(8, "0"),
+    };
+  }
+  const hash = createHash(algorithm);
+  return {
+    update: (bytes) => void hash.update(bytes),
+    hex: () => hash.digest("hex"),
+  };
+};
 
 /** Hashes a range of a file, a piece at a time; other sessions get a turn after each. */
 export const checksum = (
@@ -34,7 +57,7 @@ export const checksum = (
     }
     const digests: string[] = [];
     const buffer = new Uint8Array(piece);
-    let hash: Hash = createHash(algorithm);
+    let hash = start(algorithm);
     let inBlock = 0;
     for (let at = offset; at < end;) {
       const room = Math.min(piece, end - at, block > 0 ? block - inBlock : Infinity);
@@ -48,13 +71,13 @@ export const checksum = (
       at += n;
       inBlock += n;
       if (block > 0 && inBlock === block) {
-        digests.push(hash.digest("hex"));
-        hash = createHash(algorithm);
+        digests.push(hash.hex());
+        hash = start(algorithm);
         inBlock = 0;
       }
       yield* turn;
     }
-    if (block === 0 || inBlock > 0) digests.push(hash.digest("hex"));
+    if (block === 0 || inBlock > 0) digests.push(hash.hex());
     return digests;
   }));
 

@@ -49,7 +49,8 @@ export interface OwnedHandle extends Handle {
   closeNow(): boolean;
 }
 
-export type ChecksumAlgorithm = "md5" | "sha1" | "sha256" | "sha384" | "sha512";
+/** `crc32` as of zlib and ISO 3309, 8 hex digits. */
+export type ChecksumAlgorithm = "crc32" | "md5" | "sha1" | "sha256" | "sha384" | "sha512";
 
 /** Space left for this user: quota where there is one, else the disk. Bytes and files. */
 export interface Available {

@@ -14,6 +14,7 @@ Deno.test.beforeAll(async () => {
       active_transfers: true,
       enable_site: true,
       hash_support: true,
+      combine_support: true,
       banner: "one\ntwo",
       host_names: ["files.example.org", "[::1]"],
       passive_host: "198.51.100.7",
@@ -183,9 +184,48 @@ Deno.test("ftp: HASH and its kin tell what the system's tools tell", async () =>
     assert.match(await ftp.ask("FEAT"), new RegExp(`HASH .*${name}\\*`));
     assert.match(await ftp.ask(`X${(name ?? "").replace("-", "")} f`), new RegExp(expected));
   }
-  assert.match(await ftp.ask("OPTS HASH CRC32"), /^501/);
+  const { data } = JSON.parse(
+    await must("python3", [
+      "-c",
+      `import zlib; print('{"data": "%08x"}' % zlib.crc32(open("${world.home("f")}","rb").read()))`,
+    ]),
+  );
+  assert.equal(await ftp.ask("XCRC f"), `250 ${data}\r\n`);
+  assert.match(await ftp.ask("OPTS HASH CRC32"), /^200 CRC32\r/);
+  assert.equal(await ftp.ask("HASH f"), `213 CRC32 0-6 ${data} /f\r\n`);
+  assert.match(await ftp.ask("OPTS HASH CRC16"), /^501/);
   assert.match(await ftp.ask("HASH /"), /^550/);
   assert.match(await ftp.ask("HASH none"), /^550/);
+});
+
+Deno.test("ftp: FTP-13: COMB adds parts to a file whole or not at all, and removes them", async () => {
+  const { plain } = urls();
+  const at = (name: string) => world.home(`comb/${name}`);
+  await Deno.mkdir(world.home("comb"));
+  const parts = { "a 1": "first ", b: "second ", c: "x".repeat(600_000) };
+  for (const [name, text] of Object.entries(parts)) await Deno.writeTextFile(at(name), text);
+  await must("curl", [...base, "-I", "-Q", 'COMB comb/whole "comb/a 1" comb/b', `${plain}/`]);
+  assert.equal(await Deno.readTextFile(at("whole")), "first second ");
+  await must("curl", [...base, "-I", "-Q", "COMB comb/whole comb/c", `${plain}/`]);
+  assert.equal(await Deno.readTextFile(at("whole")), Object.values(parts).join(""));
+  assert.deepEqual([...Deno.readDirSync(world.home("comb"))].map(({ name }) => name), ["whole"]);
+
+  using ftp = await world.login();
+  await Deno.writeTextFile(at("d"), "more");
+  for (
+    const [ask, code] of [
+      ["comb/whole comb/d comb/none", 550],
+      ["comb/whole comb/d comb", 550],
+      ["comb/whole comb/d ../comb/d", 501],
+      ["comb/d ./comb/d", 501],
+      ["comb/whole", 501],
+      ['comb/whole "comb/d', 501],
+    ] as const
+  ) {
+    assert.match(await ftp.ask(`COMB ${ask}`), new RegExp(`^${code}`), ask);
+    assert.equal((await Deno.stat(at("whole"))).size, 600_013, ask);
+    assert.equal(await Deno.readTextFile(at("d")), "more", ask);
+  }
 });
 
 Deno.test("ftp: OPTS, STAT, AVBL and the small commands", async () => {

@@ -32,7 +32,13 @@ Deno.test("LineReader answers alike however the bytes are cut, and keeps no more
 let world: FtpWorld;
 Deno.test.beforeAll(async () => {
   world = await ftpWorld({
-    ftpd: { enable_site: true, hash_support: true, active_transfers: true, data_timeout: 1 },
+    ftpd: {
+      enable_site: true,
+      hash_support: true,
+      combine_support: true,
+      active_transfers: true,
+      data_timeout: 1,
+    },
     common: { max_per_host_connections: 0 },
   });
 });

@@ -16,10 +16,11 @@ const digestBytes = {
   sha256: 32,
   sha384: 48,
   sha512: 64,
-} as const satisfies Record<ChecksumAlgorithm, number>;
+} as const satisfies Partial<Record<ChecksumAlgorithm, number>>;
+type Algorithm = keyof typeof digestBytes;
 
 interface Wanted {
-  readonly algorithm: ChecksumAlgorithm;
+  readonly algorithm: Algorithm;
   readonly offset: number;
   /** Infinity: to the end of the file. */
   readonly length: number;
@@ -36,9 +37,7 @@ const wanted = (body: Body): Wanted | string => {
   const offset = body.u64();
   const length = body.u64();
   const block = body.u32();
-  const algorithm = names.find((name): name is ChecksumAlgorithm =>
-    Object.hasOwn(digestBytes, name)
-  );
+  const algorithm = names.find((name): name is Algorithm => Object.hasOwn(digestBytes, name));
   if (!algorithm) {
     return `No known hash algorithm; there are ${Object.keys(digestBytes).join(", ")}`;
   }
