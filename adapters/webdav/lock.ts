@@ -1,5 +1,6 @@
 import { Effect } from "effect";
 import type { Lock } from "../../src/dav/state.ts";
+import { toReplace } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, readText } from "./context.ts";
@@ -76,14 +77,7 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
 
 const makeEmpty = ({ vfs, target }: Dav) =>
   Effect.scoped(Effect.flatMap(
-    vfs.open(target.path, {
-      read: false,
-      write: true,
-      append: false,
-      create: true,
-      truncate: false,
-      exclusive: true,
-    }),
+    vfs.open(target.path, { ...toReplace, truncate: false, exclusive: true }),
     (handle) => handle.close(),
   ));
 

@@ -2,20 +2,11 @@ import { Clock, Effect, type Scope } from "effect";
 import { PieceWriter } from "../../actors/piece_writer.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
-import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
+import { type Handle, toReplace, type Vfs } from "../../src/vfs/vfs.ts";
 import { parent, type VPath } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";
 import { refuse } from "./status.ts";
-
-const anew = {
-  read: false,
-  write: true,
-  append: false,
-  create: true,
-  truncate: true,
-  exclusive: false,
-};
 
 /** Whether a PUT is bound to a version of the file; a lock's token alone is bound to none. */
 const restsOnVersion = ({ headers }: Request): boolean =>
@@ -53,7 +44,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     const began = yield* Clock.currentTimeMillis;
     const late = (error: FsError) =>
       exclusive && error.reason === "AlreadyExists" ? refuse(412) : error;
-    const handle = yield* Effect.mapError(vfs.open(path, { ...anew, exclusive }), late);
+    const handle = yield* Effect.mapError(vfs.open(path, { ...toReplace, exclusive }), late);
     yield* Effect.tryPromise({
       try: (signal) => receive(request, handle, signal),
       catch: (error) =>

@@ -18,6 +18,26 @@ export interface OpenOptions {
   readonly attributes?: Attributes;
 }
 
+/** Opens a file that is there, to read it. */
+export const toRead: OpenOptions = {
+  read: true,
+  write: false,
+  append: false,
+  create: false,
+  truncate: false,
+  exclusive: false,
+};
+
+/** Opens a file to write all of it, whether there is one or not. */
+export const toReplace: OpenOptions = {
+  read: false,
+  write: true,
+  append: false,
+  create: true,
+  truncate: true,
+  exclusive: false,
+};
+
 /**
  * An open file.
  *
