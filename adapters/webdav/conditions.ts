@@ -2,9 +2,9 @@ import { Effect, Either } from "effect";
 import type { Lock } from "../../src/dav/state.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { VPath } from "../../src/vpath.ts";
-import { type Dav, type DavFailure, entryIfAny, etagOf } from "./context.ts";
+import { type Dav, type DavFailure, etagOf, type Seen, seen } from "./context.ts";
 import { parseDestination, type Target } from "./paths.ts";
-import { refuse } from "./status.ts";
+import { type DavError, refuse } from "./status.ts";
 
 /** One condition of an If header: a state token or an entity tag, perhaps negated. */
 interface Condition {
@@ -73,7 +73,8 @@ export const submittedTokens = (dav: Dav): Effect.Effect<ReadonlySet<string>, Da
         ? Either.right(dav.target)
         : parseDestination(resource, dav.request, dav.prefix);
       const path = Either.isRight(at) ? at.right.path : undefined;
-      const entry = path === undefined ? undefined : yield* entryIfAny(dav.vfs, path);
+      const looks = conditions.some(({ etag }) => etag !== undefined);
+      const entry = looks && path !== undefined ? (yield* seen(dav.vfs, path)).entry : undefined;
       const locks = path === undefined
         ? []
         : yield* dav.state.locks(dav.user.username, path, false);
@@ -144,6 +145,23 @@ export const checkConditions = (
     if (!Number.isNaN(since) && seconds(entry) <= since) return 304;
   }
   return undefined;
+};
+
+/**
+ * Fails with 412 unless the conditions of a change hold. Of what may not be
+ * looked at none does, but for If-None-Match on a PUT, which the upload itself keeps.
+ */
+export const checkChange = (
+  request: Request,
+  { entry, hidden }: Seen,
+): Effect.Effect<void, DavError> => {
+  const { headers, method } = request;
+  const asked = ["if-match", "if-unmodified-since", "if-none-match"];
+  const unknown = hidden &&
+    asked.some((name) => headers.has(name) && !(name === "if-none-match" && method === "PUT"));
+  return unknown || checkConditions(request, entry) !== undefined
+    ? Effect.fail(refuse(412))
+    : Effect.void;
 };
 
 /** HTTP dates have whole seconds. */

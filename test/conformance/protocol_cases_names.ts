@@ -294,7 +294,7 @@ export const nameCases: ReadonlyArray<Case> = [
     ask: ["get", "/out"],
     outcome: "denied",
     events: ["failed download /out"],
-    except: looksFirst("SFTP", "FTP", "WebDAV"),
+    except: looksFirst("SFTP", "FTP"),
   },
   {
     name: "put through a link that leads out",
