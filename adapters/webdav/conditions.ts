@@ -37,7 +37,8 @@ export const parseIf = (header: string): ReadonlyArray<List> | undefined => {
       rest = rest.slice(tag[0].length);
       if (!rest.startsWith("(")) return undefined;
     }
-    const list = /^\(((?:[^()"<>]|"[^"]*"|<[^<>]*>|\[[^\]]*\])*)\)\s*/.exec(rest);
+    // Each way begins with a character of its own: else what does not match costs years.
+    const list = /^\(((?:[^()"<>[\]]|<[^<>]*>|\[(?:W\/)?"[^"]*"\])*)\)\s*/.exec(rest);
     if (!list) return undefined;
     rest = rest.slice(list[0].length);
     const conditions: Condition[] = [];
