@@ -26,7 +26,7 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
         return yield* refuse(400, "a refresh names one lock in its If header");
       }
       const again = yield* state.refresh(user.username, path, token, seconds);
-      return again ? answer(again, prefix, 200) : yield* refuse(412);
+      return again ? answer(again, prefix, 200, false) : yield* refuse(412);
     }
     const depth = (request.headers.get("depth") ?? "infinity").trim().toLowerCase();
     if (depth !== "0" && depth !== "infinity") {
@@ -81,12 +81,13 @@ const makeEmpty = ({ vfs, target }: Dav) =>
     (handle) => handle.close(),
   ));
 
-const answer = (lock: Lock, prefix: string, status: number): Response => {
+/** A Lock-Token is told of a new lock alone (RFC 4918 section 9.10.2). */
+const answer = (lock: Lock, prefix: string, status: number, isNew = true): Response => {
   const body = `<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">` +
     `<D:lockdiscovery>${activeLock(lock, prefix)}</D:lockdiscovery></D:prop>\n`;
   return new Response(body, {
     status,
-    headers: { ...xmlHeaders, "lock-token": `<${lock.token}>` },
+    headers: { ...xmlHeaders, ...(isNew ? { "lock-token": `<${lock.token}>` } : {}) },
   });
 };
 
