@@ -1,5 +1,5 @@
 import { Effect, Either } from "effect";
-import type { Lock } from "../../src/dav/state.ts";
+import { covers, type Lock } from "../../src/dav/state.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { VPath } from "../../src/vpath.ts";
 import { type Dav, type DavFailure, etagOf, type Seen, seen } from "./context.ts";
@@ -105,15 +105,13 @@ export const mayChange = (
   Effect.gen(function* () {
     const locks = yield* dav.state.locks(dav.user.username, path, below);
     // Of shared locks that cover the same, one is enough.
-    const covering = locks.filter((lock) => lock.path === path || lock.deep && isAbove(lock, path));
+    const covering = locks.filter((lock) => covers(lock, path));
     const inside = locks.filter((lock) => !covering.includes(lock));
     const held = (lock: Lock) => tokens.has(lock.token);
     const free = covering.length === 0 || covering.some(held);
     if (free && inside.every(held)) return;
     return yield* refuse(423, undefined, "<D:lock-token-submitted/>");
   });
-
-const isAbove = (lock: Lock, path: VPath) => lock.path === "/" || path.startsWith(`${lock.path}/`);
 
 const parseTags = (header: string): ReadonlyArray<string> | "*" =>
   header.trim() === "*" ? "*" : [...header.matchAll(/(?:W\/)?"[^"]*"/g)].map(([tag]) => tag);
