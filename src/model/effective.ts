@@ -51,8 +51,7 @@ const fill = (text: string, who: Who): string | undefined => {
   let unsafe = false;
   const filled = text.replace(/%(username|role)%/g, (_, name: "username" | "role") => {
     const value = who[name];
-    // deno-lint-ignore no-control-regex
-    if (value === "" || value === "." || value === ".." || /[/\\\x00-\x1f]/.test(value)) {
+    if (value === "" || value === "." || value === ".." || /[/\\\p{Cc}]/u.test(value)) {
       unsafe = true;
     }
     return value;
