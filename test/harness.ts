@@ -16,6 +16,9 @@ export const live = <E>(
   body: () => Effect.Effect<unknown, E, Scope.Scope>,
 ): void => Deno.test(name, () => Effect.runPromise(Effect.asVoid(Effect.scoped(body()))));
 
+/** A service of which only these calls are there: any other fails the test that makes it. */
+export const onlyWith = <S extends object>(calls: Partial<S>): S => calls as S;
+
 /** A fresh folder, removed when the scope closes. */
 export const tempDir = Effect.acquireRelease(
   Effect.promise(() => Deno.makeTempDir({ prefix: "sluice-test-" })),

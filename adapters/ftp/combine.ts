@@ -1,4 +1,5 @@
 import { Effect, Option } from "effect";
+import { toRead, toReplace } from "../../src/vfs/vfs.ts";
 import type { VPath } from "../../src/vpath.ts";
 import { accountOf, pathOf } from "./paths.ts";
 import { refuse, reply } from "./reply.ts";
@@ -22,14 +23,7 @@ const addPart = async (
   part: VPath,
   at: number,
 ): Promise<number> => {
-  const source = await state.openFile(accountOf(state).vfs, part, {
-    read: true,
-    write: false,
-    append: false,
-    create: false,
-    truncate: false,
-    exclusive: false,
-  });
+  const source = await state.openFile(accountOf(state).vfs, part, toRead);
   try {
     const buffer = new Uint8Array(CHUNK);
     for (let from = 0;;) {
@@ -70,14 +64,7 @@ export const combine: Command = {
       throw refuse(501, "a file is named twice");
     }
     const there = await state.run(Effect.option(vfs.stat(target)));
-    const handle = await state.openFile(vfs, target, {
-      read: false,
-      write: true,
-      append: false,
-      create: true,
-      truncate: true,
-      exclusive: false,
-    });
+    const handle = await state.openFile(vfs, target, toReplace);
     try {
       let at = 0;
       for (const part of Option.isSome(there) ? [target, ...parts] : parts) {

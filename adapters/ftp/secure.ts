@@ -181,16 +181,15 @@ class Carrier extends Duplex {
  * at once, starting ends it, and Deno 2.9.6 then throws into the void [measured].
  */
 const startSafely = (tls: TLSSocket): void => {
-  const inner = tls as unknown as { _start?: () => unknown };
-  const start = inner._start;
+  const start: unknown = Reflect.get(tls, "_start");
   if (typeof start !== "function") return;
-  inner._start = () => {
+  Reflect.set(tls, "_start", () => {
     try {
       start.call(tls);
     } catch (error) {
       tls.destroy(error instanceof Error ? error : new Error(String(error)));
     }
-  };
+  });
 };
 
 export interface Secured {

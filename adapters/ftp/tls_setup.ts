@@ -74,5 +74,6 @@ const readAuthorityFiles = (dataDir: string, { bindings, ca_certificates }: Sett
     }
     return pems;
   });
+
 const wrongSetting = (where: string, what: string) =>
   new ConfigError({ problems: [{ where, what }] });

@@ -30,6 +30,29 @@ export const entryIfAny = (vfs: Vfs, path: VPath): Effect.Effect<Entry | undefin
     () => Effect.succeed(undefined),
   );
 
+/** What a user is told of a path. */
+export interface Seen {
+  /** Undefined for nothing, and for what may not be looked at. */
+  readonly entry: Entry | undefined;
+  /** The user may not look. What else he may do there, and with what, the VFS says when it is done. */
+  readonly hidden: boolean;
+}
+
+/** What is there, for whoever may look. */
+export const seen = (vfs: Vfs, path: VPath): Effect.Effect<Seen, FsError> =>
+  orHidden(Effect.map(entryIfAny(vfs, path), (entry) => ({ entry, hidden: false })));
+
+/** The same of what is to be used: it fails where nothing is. */
+export const seenSource = (vfs: Vfs, path: VPath): Effect.Effect<Seen, FsError> =>
+  orHidden(Effect.map(vfs.stat(path), (entry) => ({ entry, hidden: false })));
+
+const orHidden = (look: Effect.Effect<Seen, FsError>): Effect.Effect<Seen, FsError> =>
+  Effect.catchIf(
+    look,
+    ({ reason }) => reason === "Denied",
+    () => Effect.succeed({ entry: undefined, hidden: true }),
+  );
+
 /** Strong entity tag: of the store, or made of time and size. */
 export const etagOf = (entry: Entry): string =>
   `"${entry.etag ?? `${Math.round(entry.mtime * 1000).toString(36)}-${entry.size.toString(36)}`}"`

@@ -1,21 +1,13 @@
 import { Effect, Exit, type Scope } from "effect";
 import type { Entry } from "../../src/model/entry.ts";
 import { basename } from "../../src/vpath.ts";
-import type { Handle } from "../../src/vfs/vfs.ts";
+import { type Handle, toRead } from "../../src/vfs/vfs.ts";
 import { checkConditions } from "./conditions.ts";
 import { type Dav, type DavFailure, etagOf } from "./context.ts";
 import { mediaType } from "./media_type.ts";
 import { parseRanges, type Range } from "./ranges.ts";
 
 const piece = 256 * 1024;
-const readOnly = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  truncate: false,
-  exclusive: false,
-};
 
 /**
  * GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or
@@ -28,7 +20,7 @@ export const get = (
   Effect.gen(function* () {
     const { request, vfs, target } = dav;
     const head = request.method === "HEAD";
-    const handle = yield* vfs.open(target.path, readOnly);
+    const handle = yield* vfs.open(target.path, toRead);
     const entry = yield* handle.stat();
     const headers = new Headers({
       "etag": etagOf(entry),

@@ -1,5 +1,6 @@
 import { Effect } from "effect";
 import type { Lock } from "../../src/dav/state.ts";
+import { toReplace } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
 import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, readText } from "./context.ts";
@@ -25,7 +26,7 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
         return yield* refuse(400, "a refresh names one lock in its If header");
       }
       const again = yield* state.refresh(user.username, path, token, seconds);
-      return again ? answer(again, prefix, 200) : yield* refuse(412);
+      return again ? answer(again, prefix, 200, false) : yield* refuse(412);
     }
     const depth = (request.headers.get("depth") ?? "infinity").trim().toLowerCase();
     if (depth !== "0" && depth !== "infinity") {
@@ -76,23 +77,17 @@ export const lock = (dav: Dav): Effect.Effect<Response, DavFailure, never> =>
 
 const makeEmpty = ({ vfs, target }: Dav) =>
   Effect.scoped(Effect.flatMap(
-    vfs.open(target.path, {
-      read: false,
-      write: true,
-      append: false,
-      create: true,
-      truncate: false,
-      exclusive: true,
-    }),
+    vfs.open(target.path, { ...toReplace, truncate: false, exclusive: true }),
     (handle) => handle.close(),
   ));
 
-const answer = (lock: Lock, prefix: string, status: number): Response => {
+/** A Lock-Token is told of a new lock alone (RFC 4918 section 9.10.2). */
+const answer = (lock: Lock, prefix: string, status: number, isNew = true): Response => {
   const body = `<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">` +
     `<D:lockdiscovery>${activeLock(lock, prefix)}</D:lockdiscovery></D:prop>\n`;
   return new Response(body, {
     status,
-    headers: { ...xmlHeaders, "lock-token": `<${lock.token}>` },
+    headers: { ...xmlHeaders, ...(isNew ? { "lock-token": `<${lock.token}>` } : {}) },
   });
 };
 

@@ -2,7 +2,7 @@ import { Chunk, Effect, Either, Option, Runtime, type Scope, Stream } from "effe
 import type { Entry } from "../../src/model/entry.ts";
 import type { Vfs } from "../../src/vfs/vfs.ts";
 import { child, type VPath } from "../../src/vpath.ts";
-import type { Lock } from "../../src/dav/state.ts";
+import { covers } from "../../src/dav/state.ts";
 import { type Dav, type DavFailure, readText } from "./context.ts";
 import { paged } from "./paged.ts";
 import { type Asked, asksQuota, describer, type Name, quotaOf } from "./properties.ts";
@@ -108,9 +108,6 @@ const target = (vfs: Vfs, path: VPath, link: Entry): Effect.Effect<Entry> =>
     onFailure: () => link,
     onSuccess: (entry) => ({ ...entry, name: link.name }),
   });
-
-const covers = (lock: Lock, path: VPath) =>
-  lock.path === path || (lock.deep && (lock.path === "/" || path.startsWith(`${lock.path}/`)));
 
 const nameOf = ({ ns, name }: Element): Name => ({ ns, name });
 

@@ -1,21 +1,11 @@
 import { Clock, Effect, type Scope } from "effect";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
-import type { Entry } from "../../src/model/entry.ts";
-import type { Vfs } from "../../src/vfs/vfs.ts";
-import { parent, type VPath } from "../../src/vpath.ts";
-import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
-import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked } from "./context.ts";
+import { toReplace } from "../../src/vfs/vfs.ts";
+import { parent } from "../../src/vpath.ts";
+import { checkChange, mayChange, submittedTokens } from "./conditions.ts";
+import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked, seen } from "./context.ts";
 import { refuse } from "./status.ts";
-
-const anew = {
-  read: false,
-  write: true,
-  append: false,
-  create: true,
-  truncate: true,
-  exclusive: false,
-};
 
 /** Whether a PUT is bound to a version of the file; a lock's token alone is bound to none. */
 const restsOnVersion = ({ headers }: Request): boolean =>
@@ -36,10 +26,11 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     const length = request.headers.get("content-length");
     if (length !== null && !Number.isSafeInteger(Number(length))) return yield* refuse(413);
-    const { entry: before } = yield* seen(vfs, path);
+    const there = yield* seen(vfs, path);
+    const before = there.entry;
     if (before?.kind === "dir" || slash) return yield* refuse(405, "this is a collection");
     const tokens = yield* submittedTokens(dav);
-    if (checkConditions(request, before) !== undefined) return yield* refuse(412);
+    yield* checkChange(request, there);
     yield* mayChange(dav, path, tokens);
     if (!before) {
       yield* mayChange(dav, parent(path), tokens);
@@ -53,7 +44,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     const began = yield* Clock.currentTimeMillis;
     const late = (error: FsError) =>
       exclusive && error.reason === "AlreadyExists" ? refuse(412) : error;
-    const handle = yield* Effect.mapError(vfs.open(path, { ...anew, exclusive }), late);
+    const handle = yield* Effect.mapError(vfs.open(path, { ...toReplace, exclusive }), late);
     yield* Effect.tryPromise({
       try: (signal) => receiveBody(request, handle, signal),
       catch: (error) =>
@@ -81,14 +72,3 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     return new Response(null, { status: before ? 204 : 201, headers });
   });
-
-/** What is there, for whoever may look; the others may upload all the same, and are told by the upload. */
-const seen = (
-  vfs: Vfs,
-  path: VPath,
-): Effect.Effect<{ readonly entry?: Entry | undefined; readonly hidden: boolean }, FsError> =>
-  Effect.catchIf(
-    Effect.map(entryIfAny(vfs, path), (entry) => ({ entry, hidden: false })),
-    ({ reason }) => reason === "Denied",
-    () => Effect.succeed({ entry: undefined, hidden: true }),
-  );

@@ -6,7 +6,7 @@ import { Users } from "../../src/catalog/catalog.ts";
 import { Identity } from "../../src/identity/identity.ts";
 import { VfsFactory } from "../../src/vfs/vfs.ts";
 import { basicLogin } from "./login.ts";
-import type { Dav, DavFailure } from "./context.ts";
+import { type Dav, type DavFailure, seenSource } from "./context.ts";
 import { get } from "./get.ts";
 import { lock, unlock } from "./lock.ts";
 import { parseTarget } from "./paths.ts";
@@ -83,11 +83,20 @@ const answer = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> => {
       );
     case "GET":
     case "HEAD":
-      return Effect.flatMap(dav.vfs.stat(dav.target.path), (entry) =>
-        entry.kind === "dir"
-          // BEHAVIOUR DAV-04: a collection is shown as a PROPFIND of depth 1.
-          ? list(dav, entry, { kind: "all", also: [] }, dav.request.method === "GET")
-          : get(dav));
+      return Effect.flatMap(
+        seenSource(dav.vfs, dav.target.path),
+        ({ entry, hidden }) =>
+          entry?.kind === "dir"
+            // BEHAVIOUR DAV-04: a collection is shown as a PROPFIND of depth 1.
+            ? list(dav, entry, { kind: "all", also: [] }, dav.request.method === "GET")
+            : Effect.mapError(
+              get(dav),
+              (error) =>
+                hidden && error._tag === "FsError" && error.reason === "IsDirectory"
+                  ? refuse(403)
+                  : error,
+            ),
+      );
     case "PUT":
       return put(dav);
     case "DELETE":

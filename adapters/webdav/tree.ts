@@ -2,8 +2,8 @@ import { Effect } from "effect";
 import type { FsError } from "../../src/errors.ts";
 import type { Vfs } from "../../src/vfs/vfs.ts";
 import { child, isWithin, parent, type VPath } from "../../src/vpath.ts";
-import { checkConditions, destination, mayChange, submittedTokens } from "./conditions.ts";
-import { type Dav, type DavFailure, entryIfAny, mtimeAsked, readText } from "./context.ts";
+import { checkChange, destination, mayChange, submittedTokens } from "./conditions.ts";
+import { type Dav, type DavFailure, mtimeAsked, readText, seen, seenSource } from "./context.ts";
 import { refuse } from "./status.ts";
 
 /** MKCOL (RFC 4918 section 9.3). */
@@ -12,12 +12,16 @@ export const mkcol = (dav: Dav): Effect.Effect<Response, DavFailure> =>
     const { request, vfs, target: { path } } = dav;
     if ((yield* readText(request)) !== "") return yield* refuse(415, "MKCOL takes no body");
     const tokens = yield* submittedTokens(dav);
-    if (yield* entryIfAny(vfs, path)) return yield* refuse(405, "there is something already");
+    if ((yield* seen(vfs, path)).entry) return yield* refuse(405, "there is something already");
     yield* mayChange(dav, path, tokens);
     yield* mayChange(dav, parent(path), tokens);
-    const above = yield* entryIfAny(vfs, parent(path));
-    if (above?.kind !== "dir") return yield* refuse(409, "the parent does not exist");
-    yield* vfs.mkdir(path);
+    const above = yield* seen(vfs, parent(path));
+    if (!above.hidden && above.entry?.kind !== "dir") return yield* noParent();
+    yield* Effect.catchIf(
+      vfs.mkdir(path),
+      ({ reason }) => above.hidden && reason === "NotFound",
+      noParent,
+    );
     return new Response(null, { status: 201 });
   });
 
@@ -26,12 +30,12 @@ export const remove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
   Effect.gen(function* () {
     const { request, vfs, target: { path }, state, user } = dav;
     const depth = request.headers.get("depth");
-    const entry = yield* vfs.stat(path);
-    if (entry.kind === "dir" && depth !== null && !/^infinity$/i.test(depth)) {
+    const there = yield* seenSource(vfs, path);
+    if (there.entry?.kind === "dir" && depth !== null && !/^infinity$/i.test(depth)) {
       return yield* refuse(400, "a collection is deleted with Depth: infinity");
     }
     const tokens = yield* submittedTokens(dav);
-    if (checkConditions(request, entry) !== undefined) return yield* refuse(412);
+    yield* checkChange(request, there);
     yield* mayChange(dav, path, tokens, true);
     yield* mayChange(dav, parent(path), tokens);
     yield* vfs.removeTree(path);
@@ -48,13 +52,13 @@ export const copyOrMove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
     if (overwrite !== "T" && overwrite !== "F") return yield* refuse(400, "Overwrite is T or F");
     const depth = (request.headers.get("depth") ?? "infinity").trim().toLowerCase();
     const { path: to } = yield* destination(dav);
-    const source = yield* vfs.stat(from);
-    const collection = source.kind === "dir";
-    if (depth !== "infinity" && (moves && collection || depth !== "0")) {
+    const source = yield* seenSource(vfs, from);
+    const collection = source.entry?.kind === "dir";
+    if (depth !== "infinity" && (moves && collection || depth !== "0" || source.hidden)) {
       return yield* refuse(400, "that Depth is not possible here");
     }
     const tokens = yield* submittedTokens(dav);
-    if (checkConditions(request, source) !== undefined) return yield* refuse(412);
+    yield* checkChange(request, source);
     if (isWithin(from, to) || (isWithin(to, from))) {
       return yield* refuse(403, "source and destination are nested");
     }
@@ -62,25 +66,34 @@ export const copyOrMove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
       yield* mayChange(dav, from, tokens, true);
       yield* mayChange(dav, parent(from), tokens);
     }
-    const there = yield* entryIfAny(vfs, to);
-    if (there && overwrite === "F") return yield* refuse(412, "the destination exists");
+    const target = yield* seen(vfs, to);
+    const there = target.entry;
+    const replaces = overwrite === "T";
+    if (there && !replaces) return yield* exists();
     yield* mayChange(dav, to, tokens, true);
     if (!there) yield* mayChange(dav, parent(to), tokens);
-    const above = yield* entryIfAny(vfs, parent(to));
-    if (above?.kind !== "dir") return yield* refuse(409, "the destination's parent does not exist");
+    const above = yield* seen(vfs, parent(to));
+    if (!above.hidden && above.entry?.kind !== "dir") return yield* noParent();
     // Events of before and of now take locks and properties along; others ask for them next.
     yield* state.follow(user.username);
-    const make = (at: VPath) => collection && depth === "0" ? vfs.mkdir(at) : vfs.copy(from, at);
-    if (moves) {
-      yield* there && (collection || there.kind === "dir")
+    const make = (at: VPath, onto: "nothing" | "file") =>
+      collection && depth === "0" ? vfs.mkdir(at) : vfs.copy(from, at, { onto });
+    const plain = () =>
+      moves
+        ? vfs.rename(from, to, { replace: target.hidden ? replaces : there !== undefined })
+        : make(to, replaces ? "file" : "nothing");
+    const made = besides(to, "new");
+    const apart = () =>
+      moves
         ? swap(vfs, { to, from })
-        : vfs.rename(from, to, { replace: there !== undefined });
-    } else if (there && (collection || there.kind === "dir")) {
-      const made = besides(to, "new");
-      yield* Effect.andThen(make(made), swap(vfs, { to, from: made })).pipe(
-        Effect.onError(() => Effect.ignore(vfs.removeTree(made))),
-      );
-    } else yield* make(to);
+        : Effect.andThen(make(made, "nothing"), swap(vfs, { to, from: made })).pipe(
+          Effect.onError(() => Effect.ignore(vfs.removeTree(made))),
+        );
+    if (source.hidden || target.hidden) {
+      // What is there shows in how the plain way fails, to whoever may go it.
+      const instead = (): Effect.Effect<void, DavFailure> => replaces ? apart() : exists();
+      yield* Effect.catchIf(plain(), isInTheWay, instead);
+    } else yield* there && (collection || there.kind === "dir") ? apart() : plain();
     yield* state.follow(user.username);
     if (!moves) yield* state.copied(user.username, from, to, depth !== "0");
     const mtime = moves ? mtimeAsked(request) : undefined;
@@ -90,6 +103,14 @@ export const copyOrMove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
       headers: mtime === undefined ? {} : { "x-oc-mtime": "accepted" },
     });
   });
+
+const noParent = () => Effect.fail(refuse(409, "the parent does not exist"));
+const exists = () => Effect.fail(refuse(412, "the destination exists"));
+
+/** How a rename or copy ends that a collection, on either side, keeps from being a plain one. */
+const isInTheWay = ({ reason }: FsError): boolean =>
+  reason === "AlreadyExists" || reason === "IsDirectory" || reason === "NotDirectory" ||
+  reason === "Unsupported";
 
 /**
  * Puts `from` in the place of `to`, where one of them is a collection.

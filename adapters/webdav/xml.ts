@@ -94,11 +94,14 @@ const escapes: Readonly<Record<string, string>> = {
   ">": "&gt;",
   '"': "&quot;",
   "\r": "&#13;",
+  // Names may hold these two, and a document must not (XML 1.0 section 2.2).
+  "\ufffe": "\ufffd",
+  "\uffff": "\ufffd",
 };
 
 /** Text that is safe between tags and in quotes. */
 export const escapeXml = (text: string): string =>
-  text.replace(/[&<>"\r]/g, (c) => escapes[c] ?? c);
+  text.replace(/[&<>"\r\ufffe\uffff]/g, (c) => escapes[c] ?? c);
 
 /** Writes an element so that it means the same wherever it stands. */
 export const writeXml = (element: Element): string => {

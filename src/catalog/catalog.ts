@@ -25,11 +25,7 @@ export class Users extends Context.Tag("sluice/Users")<Users, {
   readonly find: (username: string) => Effect.Effect<User | undefined, CatalogError>;
   /** The user as sessions see him: groups merged, folders found (model/effective.ts). */
   readonly effective: (username: string) => Effect.Effect<User | undefined, CatalogError>;
-  readonly list: (page: {
-    readonly limit: number;
-    readonly offset: number;
-    readonly order?: "ASC" | "DESC";
-  }) => Effect.Effect<ReadonlyArray<User>, CatalogError>;
+  readonly list: (page: Page) => Effect.Effect<ReadonlyArray<User>, CatalogError>;
   /** Fails with Duplicate or Invalid. */
   readonly add: (input: UserInput, by: Executor) => Effect.Effect<User, CatalogError>;
   /** Full replace (BEHAVIOUR USER-42): counters, timestamps and an absent password are kept. */
@@ -93,32 +89,27 @@ export interface Page {
 }
 
 /** What both kinds of objects with members offer. Errors as those of {@linkcode Users}. */
-interface Named<A, I> {
+export interface Named<A> {
   /** With who refers to it. */
   readonly find: (name: string) => Effect.Effect<A | undefined, CatalogError>;
   readonly list: (page: Page) => Effect.Effect<ReadonlyArray<A>, CatalogError>;
-  readonly add: (input: I, by: Executor) => Effect.Effect<A, CatalogError>;
+  readonly add: (input: A, by: Executor) => Effect.Effect<A, CatalogError>;
   /** Full replace; counters and `created_at` are kept. */
-  readonly update: (name: string, input: I, by: Executor) => Effect.Effect<A, CatalogError>;
+  readonly update: (name: string, input: A, by: Executor) => Effect.Effect<A, CatalogError>;
   /** Fails with InUse while anything refers to it (BEHAVIOUR GRP-11, DIS-14). */
   readonly remove: (name: string, by: Executor) => Effect.Effect<void, CatalogError>;
 }
 
 /** Folders that users and groups mount. */
-export class Folders
-  extends Context.Tag("sluice/Folders")<Folders, Named<FolderInput, FolderInput>>() {}
+export class Folders extends Context.Tag("sluice/Folders")<Folders, Named<FolderInput>>() {}
 
 /** Settings that users share. */
-export class Groups extends Context.Tag("sluice/Groups")<Groups, Named<GroupInput, GroupInput>>() {}
+export class Groups extends Context.Tag("sluice/Groups")<Groups, Named<GroupInput>>() {}
 
 /** Accounts of operators. */
 export class Admins extends Context.Tag("sluice/Admins")<Admins, {
   readonly find: (username: string) => Effect.Effect<Admin | undefined, CatalogError>;
-  readonly list: (page: {
-    readonly limit: number;
-    readonly offset: number;
-    readonly order?: "ASC" | "DESC";
-  }) => Effect.Effect<ReadonlyArray<Admin>, CatalogError>;
+  readonly list: (page: Page) => Effect.Effect<ReadonlyArray<Admin>, CatalogError>;
   readonly add: (input: AdminInput, by: Executor) => Effect.Effect<Admin, CatalogError>;
   readonly update: (
     username: string,

@@ -1,6 +1,6 @@
 import { Clock, Effect, Layer } from "effect";
 import { sql } from "kysely";
-import { DavState, type DeadProperty } from "../dav/state.ts";
+import { covers, DavState, type DeadProperty } from "../dav/state.ts";
 import type { CatalogError } from "../errors.ts";
 import { Journal } from "../events/journal.ts";
 import { isWithin, type VPath } from "../vpath.ts";
@@ -8,7 +8,6 @@ import { Database, type Db, whenFree, Writer } from "./database.ts";
 import {
   changeProperties,
   copyProperties,
-  covers,
   locksOf,
   propertiesOf,
   rows,

@@ -1,6 +1,12 @@
 import { Effect } from "effect";
 import { type RawBuilder, sql } from "kysely";
-import type { DeadProperty, Lock, NewLock, PropertyChange } from "../dav/state.ts";
+import {
+  covers,
+  type DeadProperty,
+  type Lock,
+  type NewLock,
+  type PropertyChange,
+} from "../dav/state.ts";
 import { isWithin, type VPath } from "../vpath.ts";
 import { attempt, type Db } from "./database.ts";
 import { exact } from "./rows.ts";
@@ -26,10 +32,6 @@ interface PropertyRow extends DeadProperty {
 /** Runs one query and answers its rows. */
 export const rows = <A>(op: string, db: Db, query: RawBuilder<A>) =>
   Effect.map(attempt(op, () => query.execute(db)), (result) => result.rows);
-
-/** Whether a lock stands for a path: its own, or a deep one above. */
-export const covers = (lock: Lock, path: VPath) =>
-  lock.deep ? isWithin(lock.path, path) : lock.path === path;
 
 /** The locks of one user that are not over. */
 export const locksOf = (db: Db, owner: string, now: number) =>

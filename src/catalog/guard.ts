@@ -1,12 +1,11 @@
-import { Clock, Context, Effect, Either, Layer } from "effect";
+import { Clock, Context, Effect, Layer } from "effect";
 import { CatalogError } from "../errors.ts";
 import { canonicalAddress } from "../guard/address.ts";
-import { formatCidr, parseCidr } from "../guard/cidr.ts";
-import { checkEntry, type IpListEntry, type IpListType } from "../model/ip_list.ts";
-import { invalid } from "../model/problems.ts";
+import type { IpListEntry, IpListType } from "../model/ip_list.ts";
 import { recordChange } from "./accounts.ts";
 import type { Executor } from "./catalog.ts";
 import { attempt, Database, type Db, whenFree, Writer } from "./database.ts";
+import { checked, decodeEntry, notListed, spelled } from "./ip_list_rows.ts";
 import { exact } from "./rows.ts";
 
 /** An address as the defender sees it (API-V2.md, DefenderEntry). Times are Unix milliseconds. */
@@ -91,21 +90,6 @@ export const bump = (trx: Db) =>
         .where("id", "=", 1).execute(),
   );
 
-const spelled = (op: string, ipornet: string) =>
-  Either.match(parseCidr(ipornet), {
-    onLeft: (what) => Effect.fail(invalid(op, [`ipornet: ${what}`])),
-    onRight: (range) => Effect.succeed(formatCidr(range)),
-  });
-
-const checked = (op: string, entry: IpListEntry) =>
-  Either.match(checkEntry(entry), {
-    onLeft: (what) => Effect.fail(invalid(op, [what])),
-    onRight: (good) => Effect.succeed(good),
-  });
-
-const missing = (op: string, ipornet: string) =>
-  new CatalogError({ reason: "NotFound", op, detail: `${ipornet} is not in this list` });
-
 /** The store in the catalog's database. */
 export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> = Layer.effect(
   GuardStore,
@@ -137,28 +121,29 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
         whenFree(Effect.gen(function* () {
           // Before what it speaks of: a change meanwhile is read again.
           const seen = yield* version;
-          const entries = yield* attempt("read lists", () =>
+          const rows = yield* attempt("read lists", () =>
             read.selectFrom("ip_lists").selectAll().execute());
+          const entries = yield* Effect.forEach(rows, decodeEntry);
           const bans = yield* attempt("read bans", () =>
             read.selectFrom("defender_bans").selectAll().where("until", ">", now).execute());
-          return { version: seen, entries: entries as unknown as IpListEntry[], bans };
+          return { version: seen, entries, bans };
         })),
       listEntries: ({ type, limit, from }) =>
-        whenFree(Effect.map(
+        whenFree(Effect.flatMap(
           attempt("list entries", () =>
             read.selectFrom("ip_lists").selectAll().where("type", "=", type)
               .where("ipornet", ">", from).orderBy("ipornet").limit(limit).execute()),
           (rows) =>
-            rows as unknown as IpListEntry[],
+            Effect.forEach(rows, decodeEntry),
         )),
       findEntry: (type, ipornet) =>
         Effect.flatMap(spelled("find entry", ipornet), (key) =>
-          whenFree(Effect.map(
+          whenFree(Effect.flatMap(
             attempt("find entry", () =>
               read.selectFrom("ip_lists").selectAll().where("type", "=", type)
                 .where("ipornet", "=", key).executeTakeFirst()),
             (row) =>
-              row as unknown as IpListEntry | undefined,
+              row ? decodeEntry(row) : Effect.succeed(undefined),
           ))),
       addEntry: (given, by) =>
         Effect.flatMap(
@@ -194,9 +179,9 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
                     .set({ mode, protocols, description, updated_at: now })
                     .where("type", "=", good.type).where("ipornet", "=", good.ipornet)
                     .returningAll().executeTakeFirst());
-                if (!row) return yield* missing("update entry", good.ipornet);
+                if (!row) return yield* notListed("update entry", good.ipornet);
                 yield* changed(trx, "update", good.ipornet, by, now);
-                return row as unknown as IpListEntry;
+                return yield* decodeEntry(row);
               })),
         ),
       removeEntry: (type, ipornet, by) =>
@@ -209,7 +194,7 @@ export const guardStoreLayer: Layer.Layer<GuardStore, never, Database | Writer> 
                 const { numDeletedRows } = yield* attempt("remove entry", () =>
                   trx.deleteFrom("ip_lists").where("type", "=", type).where("ipornet", "=", key)
                     .executeTakeFirst());
-                if (numDeletedRows === 0n) return yield* missing("remove entry", key);
+                if (numDeletedRows === 0n) return yield* notListed("remove entry", key);
                 yield* changed(trx, "delete", key, by, now);
               })),
         ),

@@ -7,7 +7,7 @@ import { attempt, type Db } from "./database.ts";
 import { exact, type FoldersTable, type GroupsTable } from "./rows.ts";
 
 /** Reads a stored object; what does not read as one is damage. */
-const decode = <A, I>(
+export const decode = <A, I>(
   schema: S.Schema<A, I>,
   what: string,
   name: string,

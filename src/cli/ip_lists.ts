@@ -162,7 +162,7 @@ export const ipListCommands = (program: Command): void => {
   const on = (
     command: Command,
     text: string,
-    body: (env: Env, type: IpListType) => ReturnType<typeof list> | ReturnType<typeof remove>,
+    body: (env: Env, type: IpListType) => Effect.Effect<void, unknown, GuardStore>,
   ) =>
     run(
       command,
@@ -180,12 +180,12 @@ Examples:
   sluice iplist add allow 2001:db8::/32        (with common.allowlist_status 1)`,
     )
     .action((type: string, ipornet: string, flags: Flags, command: Command) =>
-      on(command, type, (env, t) => add(env, t, ipornet, flags) as never)
+      on(command, type, (env, t) => add(env, t, ipornet, flags))
     );
   withFlags(lists.command("update <list> <ipornet>").description("change an entry"))
     .addHelpText("after", "\nExample:\n  sluice iplist update defender 192.0.2.0/24 --mode deny")
     .action((type: string, ipornet: string, flags: Flags, command: Command) =>
-      on(command, type, (env, t) => update(env, t, ipornet, flags) as never)
+      on(command, type, (env, t) => update(env, t, ipornet, flags))
     );
   lists.command("list <list>").description("list entries")
     .option("--limit <n>", "at most so many", "500")
@@ -204,7 +204,7 @@ Examples:
           Effect.flatMap(
             existing(t, ipornet),
             (entry) => env.show(entry, () => describe(entry)),
-          ) as never,
+          ),
       )
     );
   lists.command("remove <list> <ipornet>").description("remove an entry")

@@ -1,24 +1,12 @@
 import { type Command } from "commander";
 import { Effect, type Schema as S } from "effect";
-import type { Executor, Folders, Groups } from "../catalog/catalog.ts";
-import type { CatalogError } from "../errors.ts";
+import type { Folders, Groups, Named } from "../catalog/catalog.ts";
 import { type Env, orUsage, run } from "./command.ts";
 import { notFound, usage } from "./failure.ts";
 import { type Column, describe, table } from "./output.ts";
 import { readJsonInput } from "./user_flags.ts";
 import { commandLine, withCatalog } from "./users.ts";
 import { parseCount } from "./values.ts";
-
-/** The calls that a kind of object has in the catalog. */
-interface Store<A extends { readonly name: string }> {
-  readonly find: (name: string) => Effect.Effect<A | undefined, CatalogError>;
-  readonly list: (
-    page: { readonly limit: number; readonly offset: number },
-  ) => Effect.Effect<ReadonlyArray<A>, CatalogError>;
-  readonly add: (input: A, by: Executor) => Effect.Effect<A, CatalogError>;
-  readonly update: (name: string, input: A, by: Executor) => Effect.Effect<A, CatalogError>;
-  readonly remove: (name: string, by: Executor) => Effect.Effect<void, CatalogError>;
-}
 
 /** What differs between the kinds. */
 export interface Kind<
@@ -28,7 +16,7 @@ export interface Kind<
 > {
   readonly noun: "folder" | "group";
   readonly about: string;
-  readonly store: Effect.Effect<Store<A>, never, Folders | Groups>;
+  readonly store: Effect.Effect<Named<A>, never, Folders | Groups>;
   readonly schema: S.Schema<A, I>;
   readonly empty: (name: string) => A;
   readonly flags: (command: Command) => Command;

@@ -1,6 +1,6 @@
 import { Context, type Effect } from "effect";
 import type { CatalogError } from "../errors.ts";
-import type { VPath } from "../vpath.ts";
+import { isWithin, type VPath } from "../vpath.ts";
 
 /** A WebDAV lock (RFC 4918 section 6). */
 export interface Lock {
@@ -15,6 +15,10 @@ export interface Lock {
   /** Unix milliseconds. */
   readonly expires: number;
 }
+
+/** Whether a lock stands for a path: its own, or a deep one above. */
+export const covers = (lock: Lock, path: VPath): boolean =>
+  lock.deep ? isWithin(lock.path, path) : lock.path === path;
 
 export type NewLock = Pick<Lock, "path" | "deep" | "exclusive" | "owner" | "seconds">;
 

@@ -42,7 +42,8 @@ export const checkMappedPath = (
   else if (!isAbsolute(given)) problems.add(field, "must be an absolute path");
   const clean = given.length > 1 ? normalize(given).replace(/(?<=.)[/\\]+$/, "") : given;
   const above = clean.endsWith(sep) ? clean : clean + sep;
-  if (clean !== "" && (resolve(config.data_dir) + sep).startsWith(above)) {
+  const onDisk = !config.data_provider.url.includes(":memory:");
+  if (onDisk && clean !== "" && (resolve(config.data_dir) + sep).startsWith(above)) {
     problems.add(field, "holds the server's own data folder; choose another folder");
   }
   return clean;

@@ -1,13 +1,15 @@
-import { isAbsolute, normalize, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { Either } from "effect";
 import type { Settings } from "../config/config.ts";
 import { parsePublicKeyLine } from "../identity/ssh_key.ts";
 import { checkFilters } from "./check_filters.ts";
-import { checkEmail, checkName, checkSize, cleanPath } from "./check_fields.ts";
+import { checkEmail, checkName, checkSize } from "./check_fields.ts";
+import { checkMappedPath } from "./check_folder.ts";
 import { checkMounts } from "./check_mounts.ts";
+import { checkPermissions } from "./check_permissions.ts";
 import { canonicalName } from "./names.ts";
 import { Problems } from "./problems.ts";
-import type { Permission, UserInput } from "./user.ts";
+import type { UserInput } from "./user.ts";
 
 /**
  * Brings a user into its stored form and finds everything wrong with it (BEHAVIOUR sections 4 to 6).
@@ -37,49 +39,16 @@ export const checkUser = (
     ...input,
     username,
     public_keys: input.public_keys.map((line) => line.trim()),
-    home_dir: checkHome(problems, input.home_dir, username, config),
-    permissions: checkPermissions(problems, input.permissions),
+    home_dir: input.home_dir === ""
+      ? resolve(config.data_dir, config.common.users_base_dir, username)
+      : checkMappedPath(problems, "home_dir", input.home_dir, config),
+    permissions: checkPermissions(problems, input.permissions, { rootMayBeAbsent: false }),
     virtual_folders: checkMounts(problems, input.virtual_folders, rules),
     filters: checkFilters(problems, input.filters),
     // The other members may hold secrets that nothing would ever use.
     filesystem: { provider: input.filesystem.provider, ...(osconfig && { osconfig }) },
   };
   return { user, problems: problems.found };
-};
-
-const checkHome = (
-  problems: Problems,
-  home: string,
-  username: string,
-  config: Settings,
-): string => {
-  if (home === "") return resolve(config.data_dir, config.common.users_base_dir, username);
-  if (home.includes("\0")) problems.add("home_dir", "has a NUL character");
-  else if (!isAbsolute(home)) problems.add("home_dir", "must be an absolute path");
-  const clean = home.length > 1 ? normalize(home).replace(/(?<=.)[/\\]+$/, "") : home;
-  const above = clean.endsWith(sep) ? clean : clean + sep;
-  const onDisk = !config.data_provider.url.includes(":memory:");
-  if (onDisk && (resolve(config.data_dir) + sep).startsWith(above)) {
-    problems.add("home_dir", "holds the server's own data folder; choose another folder");
-  }
-  return clean;
-};
-
-/** BEHAVIOUR PERM-19. */
-const checkPermissions = (
-  problems: Problems,
-  given: UserInput["permissions"],
-): Record<string, ReadonlyArray<Permission>> => {
-  const out: Record<string, ReadonlyArray<Permission>> = {};
-  for (const [key, list] of Object.entries(given)) {
-    const field = `permissions[${JSON.stringify(key)}]`;
-    const path = cleanPath(problems, field, key);
-    if (path === "/" && key !== "/") problems.add(field, "means `/`; write it as `/`");
-    else if (path in out) problems.add(field, `is the same directory as ${JSON.stringify(path)}`);
-    else out[path] = list.includes("*") ? ["*"] : [...new Set(list)];
-  }
-  if (!out["/"]?.length) problems.add('permissions["/"]', "at least one permission is needed");
-  return out;
 };
 
 const checkMemberships = (problems: Problems, input: UserInput, rules: number): void => {

@@ -51,8 +51,7 @@ const fill = (text: string, who: Who): string | undefined => {
   let unsafe = false;
   const filled = text.replace(/%(username|role)%/g, (_, name: "username" | "role") => {
     const value = who[name];
-    // deno-lint-ignore no-control-regex
-    if (value === "" || value === "." || value === ".." || /[/\\\x00-\x1f]/.test(value)) {
+    if (value === "" || value === "." || value === ".." || /[/\\\p{Cc}]/u.test(value)) {
       unsafe = true;
     }
     return value;
@@ -69,43 +68,62 @@ const withPrimary = (user: User, { user_settings: given }: Group): User => {
   const own = user.filters;
   const from = given.filters;
   return {
-    ...user,
+    ...orGiven(user, given, limits),
     home_dir: home ?? user.home_dir,
     filesystem: given.filesystem.provider !== 0 ? given.filesystem : user.filesystem,
     expiration_date: user.expiration_date === 0 && given.expires_in > 0
       ? user.created_at + given.expires_in * dayMs
       : user.expiration_date,
-    max_sessions: user.max_sessions || given.max_sessions,
-    quota_size: user.quota_size || given.quota_size,
-    quota_files: user.quota_files || given.quota_files,
-    upload_bandwidth: user.upload_bandwidth || given.upload_bandwidth,
-    download_bandwidth: user.download_bandwidth || given.download_bandwidth,
-    upload_data_transfer: user.upload_data_transfer || given.upload_data_transfer,
-    download_data_transfer: user.download_data_transfer || given.download_data_transfer,
-    total_data_transfer: user.total_data_transfer || given.total_data_transfer,
     filters: {
-      ...own,
+      ...orGiven(own, from, single),
       start_directory: own.start_directory || (start ?? ""),
-      tls_username: own.tls_username || from.tls_username,
-      hooks: {
-        external_auth_disabled: own.hooks.external_auth_disabled ||
-          from.hooks.external_auth_disabled,
-        pre_login_disabled: own.hooks.pre_login_disabled || from.hooks.pre_login_disabled,
-        check_password_disabled: own.hooks.check_password_disabled ||
-          from.hooks.check_password_disabled,
-      },
-      disable_fs_checks: own.disable_fs_checks || from.disable_fs_checks,
-      allow_api_key_auth: own.allow_api_key_auth || from.allow_api_key_auth,
-      is_anonymous: own.is_anonymous || from.is_anonymous,
-      max_upload_file_size: own.max_upload_file_size || from.max_upload_file_size,
-      external_auth_cache_time: own.external_auth_cache_time || from.external_auth_cache_time,
-      ftp_security: own.ftp_security || from.ftp_security,
-      default_shares_expiration: own.default_shares_expiration || from.default_shares_expiration,
-      max_shares_expiration: own.max_shares_expiration || from.max_shares_expiration,
-      password_expiration: own.password_expiration || from.password_expiration,
-      password_strength: own.password_strength || from.password_strength,
+      hooks: orGiven(own.hooks, from.hooks, hooks),
     },
   };
+};
+
+/** Limits of which 0 is none. */
+const limits = [
+  "max_sessions",
+  "quota_size",
+  "quota_files",
+  "upload_bandwidth",
+  "download_bandwidth",
+  "upload_data_transfer",
+  "download_data_transfer",
+  "total_data_transfer",
+] as const;
+
+/** Filters of one value, of which 0, false and empty are none. */
+const single = [
+  "tls_username",
+  "disable_fs_checks",
+  "allow_api_key_auth",
+  "is_anonymous",
+  "max_upload_file_size",
+  "external_auth_cache_time",
+  "ftp_security",
+  "default_shares_expiration",
+  "max_shares_expiration",
+  "password_expiration",
+  "password_strength",
+] as const;
+
+const hooks = [
+  "external_auth_disabled",
+  "pre_login_disabled",
+  "check_password_disabled",
+] as const;
+
+/** `own` with those of the members `names` that it has not taken from what is `given`. */
+const orGiven = <A extends object, K extends keyof A>(
+  own: A,
+  given: Pick<A, K>,
+  names: ReadonlyArray<K>,
+): A => {
+  const merged = { ...own };
+  for (const name of names) merged[name] = own[name] || given[name];
+  return merged;
 };
 
 /** GRP-05, GRP-06: what adds up. `/` comes from the primary group only. */

@@ -1,10 +1,12 @@
 import { Effect } from "effect";
 import type { FsError } from "../errors.ts";
+import type { Entry } from "../model/entry.ts";
 import { basename, child, parent, type VPath } from "../vpath.ts";
 import type { Access } from "./access.ts";
 import { mkdir } from "./change.ts";
-import { entryIfAny, nested } from "./look.ts";
+import { entryAt, entryIfAny, nested } from "./look.ts";
 import { promised } from "./promised.ts";
+import type { CopyOptions } from "./vfs.ts";
 import { walk } from "./walk.ts";
 
 const piece = 256 * 1024;
@@ -13,13 +15,14 @@ const piece = 256 * 1024;
  * Copies a file or a tree (BEHAVIOUR FS-09): onto an existing directory, or a
  * target that ended with `/`, means into it. Directories on both sides are
  * merged, missing parents made, special files left out; one event a file.
- * Every file is published whole or not at all.
+ * Every file is published whole or not at all. {@linkcode CopyOptions} changes
+ * what the target means.
  */
 export const copy = (
   access: Access,
   from: VPath,
   wanted: VPath,
-  options: { readonly intoSlash?: boolean } = {},
+  options: CopyOptions = {},
 ): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {
     const refused = access.recordFailure(
@@ -32,7 +35,8 @@ export const copy = (
       return yield* access.fail("Unsupported", "copy", from, "another folder is mounted inside");
     }
     const there = yield* entryIfAny(access, wanted, true);
-    const to = there?.kind === "dir" || options.intoSlash ? child(wanted, basename(from)) : wanted;
+    const into = !options.onto && (there?.kind === "dir" || options.intoSlash);
+    const to = into ? child(wanted, basename(from)) : wanted;
     if (from === "/" || nested(from, to)) {
       return yield* access.fail("Unsupported", "copy", from, "source and target are nested");
     }
@@ -45,6 +49,7 @@ export const copy = (
       );
     }
     yield* Effect.tapError(access.check("copy", to, "target"), refused);
+    if (options.onto) yield* Effect.tapError(onlyOnto(access, to, there, options.onto), refused);
     yield* makeParents(access, parent(to));
     if (source.kind === "file") return yield* copyFile(access, from, to);
 
@@ -59,6 +64,23 @@ export const copy = (
       leave: () => Effect.void,
     });
   });
+
+/** Refuses what {@linkcode CopyOptions.onto} leaves out. */
+const onlyOnto = (
+  access: Access,
+  to: VPath,
+  there: Entry | undefined,
+  onto: "nothing" | "file",
+): Effect.Effect<unknown, FsError> =>
+  there && onto === "nothing"
+    ? access.fail("AlreadyExists", "copy", to)
+    : there?.kind === "dir"
+    ? access.fail("IsDirectory", "copy", to)
+    : Effect.catchIf(
+      entryAt(access, parent(to), true),
+      ({ reason }) => reason === "NotFound",
+      () => access.fail("Conflict", "copy", to, "the directory above does not exist"),
+    );
 
 const makeParents = (access: Access, dir: VPath): Effect.Effect<void, FsError> =>
   Effect.gen(function* () {

@@ -11,7 +11,7 @@ import { plan } from "./open.ts";
 import { type NewResumable, type Part, type Resumable, shown } from "./resumable.ts";
 import { ResumablePart } from "./resumable_part.ts";
 import type { UploadKind, UploadOptions, UploadRecord, UploadRecords } from "./upload_records.ts";
-import type { OpenOptions } from "./vfs.ts";
+import { toReplace } from "./vfs.ts";
 
 type Records = typeof UploadRecords.Service;
 
@@ -113,14 +113,7 @@ export class ResumableDesk {
   /** What is at a path, and how an upload is to be put there. Fails where it may not be. */
   #target(path: VPath, { overwrite }: UploadOptions) {
     const { access } = this;
-    const options: OpenOptions = {
-      read: false,
-      write: true,
-      append: false,
-      create: true,
-      truncate: true,
-      exclusive: !overwrite,
-    };
+    const options = { ...toReplace, exclusive: !overwrite };
     return Effect.gen(function* () {
       yield* access.check("create", path);
       const existing = yield* entryIfAny(access, path, overwrite);

@@ -18,6 +18,38 @@ export interface OpenOptions {
   readonly attributes?: Attributes;
 }
 
+/** Opens a file that is there, to read it. */
+export const toRead: OpenOptions = {
+  read: true,
+  write: false,
+  append: false,
+  create: false,
+  truncate: false,
+  exclusive: false,
+};
+
+/** Opens a file to write all of it, whether there is one or not. */
+export const toReplace: OpenOptions = {
+  read: false,
+  write: true,
+  append: false,
+  create: true,
+  truncate: true,
+  exclusive: false,
+};
+
+/** What the target of a copy means. */
+export interface CopyOptions {
+  /** The client's target ended with `/`. */
+  readonly intoSlash?: boolean;
+  /**
+   * The target is the copy itself and nothing is made above it: Conflict where
+   * its directory is missing. With `nothing` whatever is there is AlreadyExists,
+   * with `file` a directory is IsDirectory and a file may be replaced.
+   */
+  readonly onto?: "nothing" | "file";
+}
+
 /**
  * An open file.
  *
@@ -93,8 +125,8 @@ export interface Vfs {
   /** Removes a file or a whole tree, checking each entry. */
   removeTree(path: VPath): Effect.Effect<void, FsError>;
   rename(from: VPath, to: VPath, options: { replace: boolean }): Effect.Effect<void, FsError>;
-  /** Copies a file or a tree (BEHAVIOUR FS-09). `intoSlash`: the client's target ended with `/`. */
-  copy(from: VPath, to: VPath, options?: { intoSlash?: boolean }): Effect.Effect<void, FsError>;
+  /** Copies a file or a tree (BEHAVIOUR FS-09). */
+  copy(from: VPath, to: VPath, options?: CopyOptions): Effect.Effect<void, FsError>;
   setAttributes(
     path: VPath,
     attributes: Attributes,

@@ -135,6 +135,22 @@ Deno.test("ftp: links that lead out are no way out, and can be removed", async (
   assert.equal(await Deno.readTextFile(`${outside}/file`), "secret");
 });
 
+Deno.test("ftp: a pattern of many stars is answered as soon as any", async () => {
+  const names = ["a".repeat(255), "a[b]c", "abc"];
+  for (const name of names) await Deno.writeTextFile(world.home(name), "");
+  const list = async (pattern: string) => {
+    const { code, stdout, stderr } = await run("curl", [
+      ...["-sS", "-k", "--ssl-reqd", "--max-time", "5", "-u", `anna:${password}`],
+      ...["-X", `NLST ${pattern}`, `ftp://127.0.0.1:${world.ports[1]}/`],
+    ]);
+    assert.equal(code, 0, stderr);
+    return stdout.trim().split("\r\n").filter(Boolean);
+  };
+  assert.deepEqual(await list(`${"*a".repeat(50)}*b`), []);
+  assert.deepEqual(await list("?[b]*"), ["a[b]c"]);
+  for (const name of names) await Deno.remove(world.home(name));
+});
+
 Deno.test("ftp: renaming and removing keep to what is there", async () => {
   using ftp = await world.login();
   const move = async (from: string, to: string) => {

@@ -80,3 +80,10 @@ export const eventually = async (
 
 export const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** `late` when a promise takes longer; the wait is over then. */
+export const within = <A>(seconds: number, promise: Promise<A>): Promise<A | "late"> => {
+  const { promise: late, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), seconds * 1000);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+};

@@ -56,6 +56,15 @@ Deno.test("S6.28: a lock whose time is over binds nobody, and its token is refus
   assert.equal(Deno.readTextFileSync(`${world().home("ann")}/brief`), "free");
 });
 
+Deno.test("a refresh answers the lock without a Lock-Token, which is for new ones", async () => {
+  const file = `${base()}/fresh`;
+  const token = await lock(ann, file, "-H", "Timeout: Second-60");
+  const again = await ann("-X", "LOCK", "-H", `If: (<${token}>)`, "-H", "Timeout: Second-90", file);
+  assert.deepEqual([again.status, again.headers.get("lock-token")], [200, undefined]);
+  assert.match(again.body, /Second-90/);
+  assert.ok(again.body.includes(token));
+});
+
 Deno.test("a lock and properties outlive kill -9; who comes without the token is refused", async () => {
   const { home } = world();
   await using before = await Server.start({

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { entryOf } from "../../adapters/storage/local/entry.ts";
 import { codeOf } from "../../adapters/storage/local/errors.ts";
 import { infoOf, mayMakeIn, peek, peekOpen } from "../../adapters/storage/local/info.ts";
 
@@ -60,4 +61,10 @@ Deno.test("mayMakeIn() says no to what is no directory, or not there", () => {
   using made = folder();
   assert.equal(mayMakeIn(made.dir), Deno.build.os === "linux");
   assert.equal(mayMakeIn(`${made.dir}/nothing`), false);
+});
+
+Deno.test("entryOf() gives a time that a Date can hold, whatever the disk has", () => {
+  using made = folder();
+  const info = { ...infoOf(Deno.lstatSync(made.dir)), mtime: 9_999_999_999_999_000 };
+  assert.equal(new Date(entryOf("a", info).mtime).toISOString(), "+275760-09-13T00:00:00.000Z");
 });

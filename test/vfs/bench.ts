@@ -13,7 +13,7 @@ import { Quota } from "../../src/vfs/quota.ts";
 import { quotaAccounts } from "../../src/vfs/quota_accounts.ts";
 import { type OpenOptions, type Vfs, VfsFactory } from "../../src/vfs/vfs.ts";
 import type { VPath } from "../../src/vpath.ts";
-import { tempDir } from "../harness.ts";
+import { onlyWith, tempDir } from "../harness.ts";
 import { MemoryJournal } from "./memory_journal.ts";
 
 export const makeUser = (settings: Record<string, unknown> = {}): User =>
@@ -23,6 +23,13 @@ export const makeUser = (settings: Record<string, unknown> = {}): User =>
     permissions: { "/": ["*"] },
     password_hash: "",
     ...settings,
+  });
+
+/** One home for everybody. */
+export const storagesOf = (storage: Storage): Layer.Layer<Storages> =>
+  Layer.succeed(Storages, {
+    forUser: () => Effect.succeed(storage),
+    forFolder: () => Effect.dieMessage("no folders here"),
   });
 
 export interface Bench {
@@ -54,20 +61,17 @@ export const bench = (
     // The VFS needs three of the catalog's calls; the others are not there to be called.
     const users = Layer.succeed(
       Users,
-      {
+      onlyWith<typeof Users.Service>({
         find: (username: string) => Effect.succeed(makeUser({ username })),
         touchFirst: () => Effect.void,
         setUsage: (username: string, usage: { bytes: number; files: number }) =>
           Effect.sync(() => void stored.set(username, usage)),
-      } as unknown as typeof Users.Service,
+      }),
     );
     const base = Layer.mergeAll(
       users,
       Layer.succeed(Journal, journal.service),
-      Layer.succeed(Storages, {
-        forUser: () => Effect.succeed(storage),
-        forFolder: () => Effect.dieMessage("no folders here"),
-      }),
+      storagesOf(storage),
       Layer.succeed(Config, Schema.decodeUnknownSync(ConfigSchema)({ common })),
     );
     const layer = vfsFactory.pipe(Layer.provideMerge(quotaAccounts), Layer.provide(base));

@@ -8,7 +8,7 @@ import { admit, dismiss, Participant } from "../../src/participant.ts";
 import { Quota } from "../../src/vfs/quota.ts";
 import { reread } from "../../src/vfs/recount.ts";
 import { quotaAccounts, sharedQuota } from "../../src/vfs/quota_accounts.ts";
-import { it, live } from "../harness.ts";
+import { it, live, onlyWith } from "../harness.ts";
 import { makeUser } from "./bench.ts";
 import { memoryFor, startThread } from "./threads.ts";
 
@@ -16,10 +16,10 @@ import { memoryFor, startThread } from "./threads.ts";
 const storing = (stored: Map<string, number> = new Map()) =>
   Layer.succeed(
     Users,
-    {
+    onlyWith<typeof Users.Service>({
       setUsage: (name: string, { bytes }: { bytes: number }) =>
         Effect.sync(() => void stored.set(name, bytes)),
-    } as unknown as typeof Users.Service,
+    }),
   );
 
 /** The hub's quota, over memory for so many workers. */
@@ -242,7 +242,7 @@ live(
       const user = makeUser({ used_quota_size: 100 });
       const users = Layer.succeed(
         Users,
-        {
+        onlyWith<typeof Users.Service>({
           usage: () =>
             Effect.succeed({
               ...user,
@@ -253,16 +253,16 @@ live(
             }),
           setUsage: (_: string, { bytes }: { bytes: number }) =>
             Effect.sync(() => void (stored = bytes)),
-        } as unknown as typeof Users.Service,
+        }),
       );
       const journal = Layer.succeed(
         Journal,
-        {
+        onlyWith<typeof Journal.Service>({
           flush: Effect.sync(() => {
             stored += queued;
             queued = 0;
           }),
-        } as unknown as typeof Journal.Service,
+        }),
       );
       yield* Effect.gen(function* () {
         const quota = yield* Quota;

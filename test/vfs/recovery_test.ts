@@ -7,26 +7,25 @@ import { local } from "../../adapters/storage/local/local.ts";
 import { Users } from "../../src/catalog/catalog.ts";
 import { Config, ConfigSchema } from "../../src/config/config.ts";
 import { type Intent, Journal } from "../../src/events/journal.ts";
-import { Storages } from "../../src/storage/storages.ts";
 import { stagedName } from "../../src/storage/staged.ts";
 import { Quota } from "../../src/vfs/quota.ts";
 import { recount } from "../../src/vfs/recount.ts";
 import { recover } from "../../src/vfs/recovery.ts";
-import { live, tempDir } from "../harness.ts";
-import { makeUser, onDisk, path, put } from "./bench.ts";
+import { live, onlyWith, tempDir } from "../harness.ts";
+import { makeUser, onDisk, path, put, storagesOf } from "./bench.ts";
 import { MemoryJournal } from "./memory_journal.ts";
 
 const usersOf = (...names: ReadonlyArray<string>) =>
   Layer.succeed(
     Users,
-    {
+    onlyWith<typeof Users.Service>({
       usage: () => Effect.succeed(undefined),
       effective: (username: string) =>
         Effect.succeed(names.includes(username) ? makeUser({ username }) : undefined),
       setUsage: () => Effect.void,
       list: ({ offset }: { offset: number }) =>
         Effect.succeed(offset === 0 ? names.map((username, id) => makeUser({ username, id })) : []),
-    } as unknown as typeof Users.Service,
+    }),
   );
 
 /** A home and a journal that holds what a crash left in it. */
@@ -36,10 +35,7 @@ const crashed = Effect.gen(function* () {
   const layer = Layer.mergeAll(
     usersOf("alice"),
     Layer.succeed(Journal, journal.service),
-    Layer.succeed(Storages, {
-      forFolder: () => Effect.dieMessage("no folders here"),
-      forUser: () => Effect.succeed(local({ root, fsync: false })),
-    }),
+    storagesOf(local({ root, fsync: false })),
   );
   const left = (intent: Omit<Intent, "username">, bytes = 0, files = 0, size = bytes) =>
     Effect.asVoid(journal.service.prepare(
@@ -131,10 +127,7 @@ live(
       const layer = Layer.mergeAll(
         Layer.succeed(Quota, quota),
         Layer.succeed(Journal, journal.service),
-        Layer.succeed(Storages, {
-          forUser: () => Effect.succeed(storage),
-          forFolder: () => Effect.dieMessage("no folders here"),
-        }),
+        storagesOf(storage),
       );
       assert.deepEqual(yield* Effect.provide(recount(user), layer), { bytes: 8, files: 2 });
       assert.deepEqual(stored.get("alice"), { bytes: 8, files: 2 });
@@ -188,10 +181,7 @@ live("reaper() sweeps at the start and again after its interval", () =>
     };
     const layer = Layer.merge(
       usersOf("alice"),
-      Layer.succeed(Storages, {
-        forUser: () => Effect.succeed(storage),
-        forFolder: () => Effect.dieMessage("no folders here"),
-      }),
+      storagesOf(storage),
     );
     const fiber = yield* Effect.fork(Effect.provide(reaper("1 hour"), layer));
     yield* TestClock.adjust("1 minute");

@@ -5,11 +5,10 @@ import { local } from "../../adapters/storage/local/local.ts";
 import { Users } from "../../src/catalog/catalog.ts";
 import { type Intent, Journal } from "../../src/events/journal.ts";
 import { admit, dismiss, shareMemory } from "../../src/participant.ts";
-import { Storages } from "../../src/storage/storages.ts";
 import { LatePaths } from "../../src/vfs/late_paths.ts";
 import { recover } from "../../src/vfs/recovery.ts";
-import { live, tempDir } from "../harness.ts";
-import { bytes, makeUser } from "./bench.ts";
+import { live, onlyWith, tempDir } from "../harness.ts";
+import { bytes, makeUser, storagesOf } from "./bench.ts";
 import { MemoryJournal } from "./memory_journal.ts";
 
 /** A home, and a journal of which nothing reached the catalog. */
@@ -23,17 +22,14 @@ const world = Effect.gen(function* () {
   const layer = Layer.mergeAll(
     Layer.succeed(
       Users,
-      {
+      onlyWith<typeof Users.Service>({
         effective: find,
         usage: find,
         setUsage: () => Effect.void,
-      } as unknown as typeof Users.Service,
+      }),
     ),
     Layer.succeed(Journal, journal.service),
-    Layer.succeed(Storages, {
-      forUser: () => Effect.succeed(storage),
-      forFolder: () => Effect.dieMessage("no folders here"),
-    }),
+    storagesOf(storage),
   );
   const left = (
     intent: Omit<Intent, "username">,

@@ -6,7 +6,7 @@ import { TokenStore } from "../../src/identity/token_store.ts";
 import { User } from "../../src/model/user.ts";
 import { VfsFactory } from "../../src/vfs/vfs.ts";
 import { bearerTokens } from "../../web/api/bearer.ts";
-import { it } from "../harness.ts";
+import { it, onlyWith } from "../harness.ts";
 
 const key = new Uint8Array(32).fill(7);
 const hexKey = "07".repeat(32);
@@ -16,7 +16,7 @@ const ann = User.make({ username: "ann", permissions: { "/": ["*"] }, password_h
 const setUp = Effect.gen(function* () {
   let user: User | undefined = ann;
   const revoked = new Set<string>();
-  const users = { effective: () => Effect.succeed(user) } as unknown as typeof Users.Service;
+  const users = onlyWith<typeof Users.Service>({ effective: () => Effect.succeed(user) });
   const services = Layer.mergeAll(
     Layer.succeed(Users, users),
     Layer.succeed(VfsFactory, VfsFactory.of({ forSession: () => Effect.die("not here") })),

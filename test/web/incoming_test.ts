@@ -3,6 +3,7 @@ import type { Handle } from "../../src/vfs/vfs.ts";
 import { PieceWriter } from "../../actors/piece_writer.ts";
 import { receiveBody } from "../../actors/request_body.ts";
 import { bytesOf } from "../../web/api/outgoing.ts";
+import { onlyWith } from "../harness.ts";
 
 /** A file that keeps what it is given, and looks on how. */
 const kept = () => {
@@ -10,7 +11,7 @@ const kept = () => {
   let bytes = new Uint8Array(0);
   let under = 0;
   let most = 0;
-  const handle = {
+  const handle = onlyWith<Handle>({
     async write(offset: number, chunk: Uint8Array) {
       most = Math.max(most, ++under);
       await new Promise((resolve) => setTimeout(resolve));
@@ -26,7 +27,7 @@ const kept = () => {
       into.set(part);
       return Promise.resolve(part.length);
     },
-  } as unknown as Handle;
+  });
   return { handle, writes, most: () => most, bytes: () => bytes };
 };
 const noise = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7919) >> 3);
@@ -80,7 +81,7 @@ Deno.test("receiveBody() takes a stream of bytes into the pieces that are writte
 });
 
 Deno.test("PieceWriter rejects with what a write failed with, at the latest at the end", async () => {
-  const failing = { write: () => Promise.reject(new Error("full")) } as unknown as Handle;
+  const failing = onlyWith<Handle>({ write: () => Promise.reject(new Error("full")) });
   const writer = new PieceWriter(failing);
   await writer.push(new Uint8Array(10));
   await assert.rejects(writer.end(), /full/);

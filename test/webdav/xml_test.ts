@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Either } from "effect";
-import { parseXml, textOf, writeXml } from "../../adapters/webdav/xml.ts";
+import { escapeXml, parseXml, textOf, writeXml } from "../../adapters/webdav/xml.ts";
 
 const refused = (text: string) =>
   assert.ok(Either.isLeft(parseXml(text)), `taken: ${text.slice(0, 60)}`);
@@ -45,4 +45,11 @@ Deno.test("writeXml() gives back the same element wherever it stands", () => {
   const element = parsed(text);
   assert.deepEqual(parsed(writeXml(element)), element);
   assert.equal(textOf(element), "a&<b>\u{1f600}");
+});
+
+Deno.test("escapeXml() lets no character through that a document must not hold", () => {
+  for (const name of ["\ufffe", "\uffff", 'a<&>"b', "ü\u{1f600}"]) {
+    const element = parsed(`<a b="${escapeXml(name)}">${escapeXml(name)}</a>`);
+    assert.equal(textOf(element), name.replace(/[\ufffe\uffff]/g, "\ufffd"));
+  }
 });

@@ -1,7 +1,7 @@
 import { Effect, type Scope, Stream } from "effect";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
-import type { Vfs } from "../../src/vfs/vfs.ts";
+import { toRead, type Vfs } from "../../src/vfs/vfs.ts";
 import { basename, child, isWithin, lineage, parent, root, type VPath } from "../../src/vpath.ts";
 import { disposition } from "./disposition.ts";
 import { type ApiError, type Failure, refuse } from "./failure.ts";
@@ -10,14 +10,6 @@ import { readJson, resolveClean } from "./request.ts";
 import type { Call } from "./site.ts";
 
 const mostPaths = 10_000;
-const readOnly = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  truncate: false,
-  exclusive: false,
-};
 
 /**
  * `POST /user/streamzip` (BEHAVIOUR API-25, UP-10): a zip of what the body, a
@@ -62,7 +54,7 @@ export const streamzip = (call: Call): Effect.Effect<Response, Failure, Scope.Sc
       const name = base === "/" ? path.slice(1) : path.slice(base.length + 1);
       if (entry.kind === "file") {
         return Effect.scoped(Effect.gen(function* () {
-          const handle = yield* vfs.open(path, readOnly);
+          const handle = yield* vfs.open(path, toRead);
           const { size, mtime } = yield* handle.stat();
           const { body } = bytesOf(handle, { from: 0, to: size });
           // Deflate may add a little to what cannot be compressed.

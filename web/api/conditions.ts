@@ -58,7 +58,7 @@ export const parseRange = (
   header: string | null,
   size: number,
 ): Range | "unsatisfiable" | undefined => {
-  const spec = /^\s*bytes\s*=\s*(.*?)\s*$/i.exec(header ?? "")?.[1];
+  const spec = /^bytes\s*=(.*)$/i.exec(header?.trim() ?? "")?.[1]?.trim();
   if (spec === undefined) return undefined;
   if (spec.includes(",")) return "unsatisfiable";
   const found = /^(\d{0,16})-(\d{0,16})$/.exec(spec);

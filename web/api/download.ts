@@ -1,4 +1,5 @@
 import { Effect, type Scope } from "effect";
+import { toRead } from "../../src/vfs/vfs.ts";
 import { basename } from "../../src/vpath.ts";
 import { checkConditions, etagOf, parseRange, sameVersion } from "./conditions.ts";
 import { contentHeaders } from "./disposition.ts";
@@ -6,15 +7,6 @@ import { type Failure, refuse } from "./failure.ts";
 import { bodyOf } from "./outgoing.ts";
 import { pathOf } from "./request.ts";
 import type { Call } from "./site.ts";
-
-const readOnly = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  truncate: false,
-  exclusive: false,
-};
 
 /**
  * `GET` and `HEAD /user/files` (BEHAVIOUR API-22): the file at `path` as an
@@ -29,7 +21,7 @@ export const download = (call: Call): Effect.Effect<Response, Failure, Scope.Sco
     }
     const path = yield* pathOf(vfs, query, inline ? "inline_path" : "path");
     const handle = yield* Effect.catchIf(
-      vfs.open(path, readOnly),
+      vfs.open(path, toRead),
       ({ reason }) => reason === "IsDirectory",
       () => refuse(400, "the path is a directory"),
     );

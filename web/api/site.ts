@@ -1,13 +1,14 @@
-import { Cause, Effect, Exit, Fiber, Runtime, Scope } from "effect";
+import { Effect, Exit, Fiber, Runtime, Scope } from "effect";
 import { type Context, Hono } from "hono";
 import type { Exchange, Site } from "../../actors/exchange.ts";
 import { Identity } from "../../src/identity/identity.ts";
+import { answered, type Work } from "./answered.ts";
 import { streamzip } from "./archive.ts";
 import { bearerTokens, type Visit } from "./bearer.ts";
 import { copy, move, removeFile, rename, setMetadata } from "./changes.ts";
 import { listDirectory, makeDirectory, removeDirectory } from "./dirs.ts";
 import { download } from "./download.ts";
-import { type Failure, failureResponse, json, refuse } from "./failure.ts";
+import { json, refuse } from "./failure.ts";
 import { endToken, giveToken } from "./login.ts";
 import { parseQuery, type Query } from "./request.ts";
 import { uploadBody, uploadForm } from "./upload.ts";
@@ -17,8 +18,6 @@ export interface Call extends Visit {
   readonly request: Request;
   readonly query: Query;
 }
-
-type Work = Effect.Effect<Response, Failure, Scope.Scope>;
 
 interface Lent {
   readonly exchange: Exchange;
@@ -97,28 +96,6 @@ export const userApi = Effect.gen(function* () {
 
   return { prefix: "/api/v2", protocol: "HTTP" as const, serve } satisfies Site;
 });
-
-/** Makes an answer of every failure; a defect is logged and is a 500 of the same shape. */
-const answered = (
-  work: Work,
-  { request, id }: Exchange,
-): Effect.Effect<Response, never, Scope.Scope> =>
-  work.pipe(
-    Effect.tapError((failure) =>
-      failure._tag === "CatalogError" || failure._tag === "KeyFileError" ||
-        failure._tag === "FsError" &&
-          (failure.reason === "Unavailable" || failure.reason === "Corrupt")
-        ? Effect.logWarning("a request failed", failure)
-        : Effect.void
-    ),
-    Effect.catchAll((failure) => Effect.succeed(failureResponse(failure, request, id))),
-    Effect.catchAllCause((cause) =>
-      Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.as(
-        Effect.logError("a request ended by a defect", cause),
-        failureResponse(refuse(500, "the server failed"), request, id),
-      )
-    ),
-  );
 
 /** UserProfile of API-V2. */
 const profile = ({ user }: Call): Work => {

@@ -3,22 +3,13 @@ import { PieceWriter } from "../../actors/piece_writer.ts";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
-import type { Handle, Vfs } from "../../src/vfs/vfs.ts";
+import { type Handle, toReplace, type Vfs } from "../../src/vfs/vfs.ts";
 import { child, lineage, parent, parseClientPath, type VPath } from "../../src/vpath.ts";
 import { checkConditions } from "./conditions.ts";
 import { done, type Failure, refuse } from "./failure.ts";
 import { Form, type FormFile } from "./form.ts";
 import { flagOf, milliseconds, ownHeader, pathOf, pathOrHome } from "./request.ts";
 import type { Call } from "./site.ts";
-
-const anew = {
-  read: false,
-  write: true,
-  append: false,
-  create: true,
-  truncate: true,
-  exclusive: false,
-};
 
 /** `POST /user/files/upload`: the body becomes the file at `path`, whole or not at all. */
 export const uploadBody = (call: Call): Effect.Effect<Response, Failure, Scope.Scope> =>
@@ -41,7 +32,7 @@ export const uploadBody = (call: Call): Effect.Effect<Response, Failure, Scope.S
       }
     }
     if (flagOf(query, "mkdir_parents")) yield* makeDirectories(vfs, parent(path));
-    const handle = yield* vfs.open(path, anew);
+    const handle = yield* vfs.open(path, toReplace);
     yield* Effect.tryPromise({
       try: (signal) => receiveBody(request, handle, signal),
       catch: cutOff,
@@ -81,7 +72,7 @@ const store = (vfs: Vfs, dir: VPath, file: FormFile, mtime: number | undefined) 
     if (file.field !== "filenames") {
       return yield* refuse(400, "files belong in the field filenames");
     }
-    const handle = yield* vfs.open(yield* nameIn(dir, file.filename), anew);
+    const handle = yield* vfs.open(yield* nameIn(dir, file.filename), toReplace);
     yield* Effect.tryPromise({
       try: async (signal) => {
         const writer = new PieceWriter(handle);

@@ -56,9 +56,6 @@ const table = new Map<string, Command>([
   ["sftpgo-remove", removeCommand("sftpgo-remove")],
 ]);
 
-/** Every name that `enabled_ssh_commands` may hold, besides `*`. */
-export const commandNames: ReadonlyArray<string> = [...table.keys(), "scp"];
-
 const enabled = (name: string, { enabled_ssh_commands: names }: Settings["sftpd"]): boolean =>
   names.includes("*") || names.includes(name) ||
   aliases.some((same) => same.includes(name) && same.some((n) => names.includes(n)));

@@ -1,5 +1,6 @@
 import { Effect, Either, type Scope } from "effect";
 import { FsError } from "../../../src/errors.ts";
+import { toReplace } from "../../../src/vfs/vfs.ts";
 import { parent, root, type VPath } from "../../../src/vpath.ts";
 import { parseScpLine, type ScpLine, type Times } from "./lines.ts";
 import { receive } from "./receive.ts";
@@ -144,7 +145,7 @@ const storeFile = (
   const { wire } = transfer;
   return Effect.gen(function* () {
     yield* fits(transfer, path, size);
-    yield* withHandle(transfer, path, replacing, (handle) =>
+    yield* withHandle(transfer, path, toReplace, (handle) =>
       Effect.gen(function* () {
         yield* wire.ok;
         const received = yield* Effect.tryPromise({
@@ -163,15 +164,6 @@ const storeFile = (
       }));
     yield* applyTimes(transfer, path, times);
   });
-};
-
-const replacing = {
-  read: false,
-  write: true,
-  append: false,
-  create: true,
-  truncate: true,
-  exclusive: false,
 };
 
 /** Uploads below this size are not checked beforehand. */

@@ -1,7 +1,7 @@
 import { Chunk, Effect, Option, Scope, Stream } from "effect";
 import { FsError } from "../../../src/errors.ts";
 import type { Entry } from "../../../src/model/entry.ts";
-import type { Handle } from "../../../src/vfs/vfs.ts";
+import { type Handle, toRead } from "../../../src/vfs/vfs.ts";
 import { basename, child, type VPath } from "../../../src/vpath.ts";
 import { emit } from "./emit.ts";
 import { nameRefusal } from "./lines.ts";
@@ -58,7 +58,7 @@ const send = (transfer: Transfer, path: VPath, entry: Entry, depth: number): Sou
 };
 
 const sendFile = (transfer: Transfer, path: VPath): Sourced<void> =>
-  withHandle(transfer, path, reading, (handle) =>
+  withHandle(transfer, path, toRead, (handle) =>
     Effect.gen(function* () {
       const entry = yield* transfer.control(handle.stat());
       if (entry.kind !== "file") {
@@ -70,15 +70,6 @@ const sendFile = (transfer: Transfer, path: VPath): Sourced<void> =>
       // Only a download that is closed counts as one in the journal.
       yield* transfer.control(handle.close());
     }));
-
-const reading = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  truncate: false,
-  exclusive: false,
-};
 
 const sendData = (
   { wire, refuse, note }: Transfer,

@@ -1,12 +1,15 @@
 import type { Entry } from "../../../src/model/entry.ts";
 import type { Info } from "./info.ts";
 
+/** The last millisecond that a Date can hold; some volumes hold later ones, which no listing could show. */
+const latest = 8.64e15;
+
 /** Makes an Entry of what the disk says. */
 export const entryOf = (name: string, info: Info): Entry => ({
   name,
   kind: info.isDirectory ? "dir" : info.isFile ? "file" : info.isSymlink ? "symlink" : "other",
   size: info.isDirectory ? 0 : info.size,
-  mtime: info.mtime,
+  mtime: Math.max(-latest, Math.min(info.mtime, latest)),
   atime: info.atime,
   mode: info.mode & 0o7777,
   uid: info.uid,

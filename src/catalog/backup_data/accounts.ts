@@ -3,8 +3,9 @@ import { AdminInput } from "../../model/admin.ts";
 import { checkAdmin } from "../../model/check_admin.ts";
 import { checkPassword } from "../../model/check_password.ts";
 import { checkUser } from "../../model/check_user.ts";
-import { type User, type UserFilters, UserInput } from "../../model/user.ts";
+import { type User, UserInput } from "../../model/user.ts";
 import { fromRow as adminFromRow, toColumns as adminColumns } from "../admins.ts";
+import type { AdminsTable, UsersTable } from "../rows.ts";
 import { fromRow as userFromRow, toColumns as userColumns } from "../user_rows.ts";
 import {
   changedFields,
@@ -12,9 +13,11 @@ import {
   type Need,
   type Part,
   type Prepared,
+  reading,
   type Row,
+  type RowOf,
 } from "./part.ts";
-import { factorProblems, mergeFactors } from "./secrets.ts";
+import { factorProblems, type Factors, mergeFactors } from "./secrets.ts";
 
 const storages = [
   ...["s3config", "gcsconfig", "azblobconfig", "cryptconfig", "sftpconfig", "httpconfig"],
@@ -40,14 +43,13 @@ const passwordOf = (
   };
 };
 
-type Filters = Pick<UserFilters, "totp_config" | "recovery_codes">;
-const filtersOf = (row: Row): Filters => JSON.parse(String(row["settings"])).filters;
+const filtersOf = (row: Row): Factors => JSON.parse(String(row["settings"])).filters;
 
 /** The row with password and second factors as the file and what is stored together say. */
 const mergeAccount = (given: Prepared, stored: Row | undefined, hash: string, ground: Ground) => {
   const settings = JSON.parse(String(given.row["settings"]));
   const before = stored && filtersOf(stored);
-  const filters = mergeFactors<Filters>(settings.filters, before, given.name, ground.key);
+  const filters = mergeFactors(settings.filters, before, given.name, ground.key);
   const password_hash = given.keepsPassword
     ? stored?.["password_hash"] ?? ""
     : given.plain === undefined
@@ -57,10 +59,9 @@ const mergeAccount = (given: Prepared, stored: Row | undefined, hash: string, gr
 };
 
 /** Users (BEHAVIOUR section 4). Usage and times of a new one are the file's; of a known one they stay. */
-export const usersPart: Part<UserInput> = {
+export const usersPart: Part = {
   scope: "users",
   type: "user",
-  schema: UserInput,
   keys: ["username"],
   members: ["status", "expiration_date", "quota_size", "quota_files", "password_hash"],
   changeable: [
@@ -68,7 +69,7 @@ export const usersPart: Part<UserInput> = {
     ...["password_hash", "last_password_change", "totp_step"],
   ],
   unkept: storages,
-  check: (input, ground) => {
+  read: reading(UserInput, (input, ground) => {
     const { user, problems } = checkUser(input, ground.config);
     const { problems: weak, hash, ...password } = passwordOf(
       input.password,
@@ -108,9 +109,9 @@ export const usersPart: Part<UserInput> = {
         totp_step: -1,
       },
     };
-  },
+  }),
   canonical: (row) =>
-    Effect.map(userFromRow(row as never), ({ password_hash, ...user }: User) => ({
+    Effect.map(userFromRow(row as RowOf<UsersTable>), ({ password_hash, ...user }: User) => ({
       ...row,
       ...userColumns({ ...user, has_password: false }),
       password_hash,
@@ -134,15 +135,14 @@ export const usersPart: Part<UserInput> = {
 };
 
 /** Administrators (BEHAVIOUR section 7.3). */
-export const adminsPart: Part<AdminInput> = {
+export const adminsPart: Part = {
   scope: "admins",
   type: "admin",
-  schema: AdminInput,
   keys: ["username"],
   members: ["status", "password_hash"],
   changeable: ["status", "settings", "updated_at", "password_hash"],
   unkept: [],
-  check: (input, ground) => {
+  read: reading(AdminInput, (input, ground) => {
     const { admin, problems } = checkAdmin(input, ground.config);
     const { problems: weak, hash, ...password } = passwordOf(input.password, ground, 0);
     const none = input.password === "" ? ["password: an admin needs one"] : [];
@@ -164,9 +164,9 @@ export const adminsPart: Part<AdminInput> = {
         last_login: admin.last_login,
       },
     };
-  },
+  }),
   canonical: (row) =>
-    Effect.map(adminFromRow(row as never), ({ password_hash, ...admin }) => ({
+    Effect.map(adminFromRow(row as RowOf<AdminsTable>), ({ password_hash, ...admin }) => ({
       ...row,
       ...adminColumns(admin),
       password_hash,

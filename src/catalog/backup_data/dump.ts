@@ -3,8 +3,8 @@ import type { CatalogError } from "../../errors.ts";
 import { ipListTypes } from "../../model/ip_list.ts";
 import { fromRow as adminFromRow } from "../admins.ts";
 import { attempt, Database, type Db, whenFree } from "../database.ts";
+import { decodeEntry } from "../ip_list_rows.ts";
 import { selectFolders, selectGroups } from "../named_rows.ts";
-import { exact } from "../rows.ts";
 import { fromRow as userFromRow } from "../user_rows.ts";
 import { dumpVersion, type Scope, scopes as all } from "./shape.ts";
 
@@ -139,19 +139,12 @@ const groups: Page = (db, after) =>
   });
 
 const listed = (type: number): Page => (db, after) =>
-  Effect.map(
-    attempt("dump lists", () =>
+  Effect.gen(function* () {
+    const rows = yield* attempt("dump lists", () =>
       db.selectFrom("ip_lists").selectAll().where("type", "=", type)
-        .where("ipornet", ">", after).orderBy("ipornet").limit(pageSize).execute()),
-    (rows) => ({
-      objects: rows.map((row) => ({
-        ...row,
-        created_at: exact(row.created_at),
-        updated_at: exact(row.updated_at),
-      })),
-      last: rows.at(-1)?.ipornet,
-    }),
-  );
+        .where("ipornet", ">", after).orderBy("ipornet").limit(pageSize).execute());
+    return { objects: yield* Effect.forEach(rows, decodeEntry), last: rows.at(-1)?.ipornet };
+  });
 
 const pages: Readonly<Record<Scope, ReadonlyArray<Page>>> = {
   folders: [folders],

@@ -7,29 +7,29 @@ import { checkEntry, IpListInput, ipListTypes } from "../../model/ip_list.ts";
 import { settingsOf as folderSettings } from "../folders.ts";
 import { settingsOf as groupSettings } from "../groups.ts";
 import { decodeFolder, decodeGroup } from "../named_rows.ts";
-import type { Part } from "./part.ts";
+import type { FoldersTable, GroupsTable } from "../rows.ts";
+import { type Part, reading, type RowOf } from "./part.ts";
 
 const storages = ["s3", "gcs", "azblob", "crypt", "sftp", "http"].map((name) => `${name}config`);
 
 /** Virtual folders (BEHAVIOUR VF-01). */
-export const foldersPart: Part<FolderInput> = {
+export const foldersPart: Part = {
   scope: "folders",
   type: "folder",
-  schema: FolderInput,
   keys: ["name"],
   members: [],
   changeable: ["settings"],
   unkept: storages.map((name) => `filesystem.${name}`),
-  check: (input, { config }) => {
+  read: reading(FolderInput, (input, { config }) => {
     const { folder, problems } = checkFolder(input, config);
     const { name, used_quota_size, used_quota_files, last_quota_update } = folder;
     const counters = { used_quota_size, used_quota_files, last_quota_update };
     const row = { name, ...counters, settings: folderSettings(folder) };
     return { name, problems, needs: [], row };
-  },
+  }),
   canonical: (row) =>
     Effect.map(
-      decodeFolder(row as never),
+      decodeFolder(row as RowOf<FoldersTable>),
       (folder) => ({ ...row, settings: folderSettings(folder) }),
     ),
   merge: ({ row }) => row,
@@ -37,10 +37,9 @@ export const foldersPart: Part<FolderInput> = {
 };
 
 /** Groups (BEHAVIOUR GRP-01). */
-export const groupsPart: Part<GroupInput> = {
+export const groupsPart: Part = {
   scope: "groups",
   type: "group",
-  schema: GroupInput,
   keys: ["name"],
   members: [],
   changeable: ["settings", "updated_at"],
@@ -48,7 +47,7 @@ export const groupsPart: Part<GroupInput> = {
     ...["osconfig", ...storages].map((name) => `user_settings.filesystem.${name}`),
     ...["totp_config", "recovery_codes", "tls_certs"].map((n) => `user_settings.filters.${n}`),
   ],
-  check: (input, { config, now }) => {
+  read: reading(GroupInput, (input, { config, now }) => {
     const { group, problems } = checkGroup(input, config);
     const { name } = group;
     return {
@@ -66,10 +65,10 @@ export const groupsPart: Part<GroupInput> = {
         settings: groupSettings(group),
       },
     };
-  },
+  }),
   canonical: (row) =>
     Effect.map(
-      decodeGroup(row as never),
+      decodeGroup(row as RowOf<GroupsTable>),
       (group) => ({ ...row, settings: groupSettings(group) }),
     ),
   merge: ({ row }, stored, _, { now }) => stored ? { ...row, updated_at: now } : row,
@@ -80,15 +79,14 @@ const listName = (type: number): string =>
   Object.entries(ipListTypes).find(([, number]) => number === type)?.[0] ?? String(type);
 
 /** IP lists (BEHAVIOUR section 21). */
-export const ipListsPart: Part<typeof IpListInput.Type> = {
+export const ipListsPart: Part = {
   scope: "ip_lists",
   type: "ip_list_entry",
-  schema: IpListInput,
   keys: ["type", "ipornet"],
   members: ["mode", "protocols", "description"],
   changeable: ["mode", "protocols", "description", "updated_at"],
   unkept: [],
-  check: (input, { now }) => {
+  read: reading(IpListInput, (input, { now }) => {
     const checked = checkEntry(input);
     const entry = Either.getOrElse(checked, () => input);
     const row = {
@@ -105,7 +103,7 @@ export const ipListsPart: Part<typeof IpListInput.Type> = {
       needs: [],
       row,
     };
-  },
+  }),
   canonical: Effect.succeed,
   merge: ({ row }, stored, _, { now }) => stored ? { ...row, updated_at: now } : row,
   lacking: () => undefined,

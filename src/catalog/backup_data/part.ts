@@ -1,13 +1,17 @@
 import type { Effect, Schema as S } from "effect";
+import type { Selectable } from "kysely";
 import type { Settings } from "../../config/config.ts";
 import type { CatalogError } from "../../errors.ts";
 import type { Passwords } from "../../identity/passwords.ts";
 import type { MasterKey } from "../../identity/sealed.ts";
 import type { ObjectType } from "../accounts.ts";
+import { decodeObject, type Placed, type Read } from "./decode.ts";
 import type { Scope } from "./shape.ts";
 
 /** Columns of one row, as they are stored. */
 export type Row = Readonly<Record<string, string | number>>;
+/** A row of one table. */
+export type RowOf<Table> = Row & Selectable<Table>;
 
 /** What checks and merges go by. */
 export interface Ground {
@@ -40,12 +44,10 @@ export interface Need {
 }
 
 /** One kind of object: how it is read, checked, stored and compared. */
-export interface Part<A> {
+export interface Part {
   /** The table is called so too. */
   readonly scope: Scope;
   readonly type: ObjectType;
-  // deno-lint-ignore no-explicit-any
-  readonly schema: S.Schema<A, any>;
   /** Primary or unique columns. */
   readonly keys: ReadonlyArray<string>;
   /** Columns that are members of the object; `settings` holds the others. */
@@ -54,7 +56,8 @@ export interface Part<A> {
   readonly changeable: ReadonlyArray<string>;
   /** Paths that the stored form leaves out: something in them would be lost unseen. */
   readonly unkept: ReadonlyArray<string>;
-  readonly check: (input: A, ground: Ground) => Checked;
+  /** Reads an object of the file and checks what could be read of it; see {@linkcode reading}. */
+  readonly read: (given: Placed, ground: Ground) => Read<Checked>;
   /** A stored row in the spelling of today; it was perhaps written by an older version. */
   readonly canonical: (row: Row) => Effect.Effect<Row, CatalogError>;
   /** What the file leaves open is taken from the stored row; `hash` is the answer to `plain`. */
@@ -65,15 +68,23 @@ export interface Part<A> {
 
 export type Checked = Omit<Prepared, "place"> & { readonly problems: ReadonlyArray<string> };
 
+/** How objects of one schema are read and then checked. */
+export const reading =
+  <A, I>(schema: S.Schema<A, I>, check: (input: A, ground: Ground) => Checked): Part["read"] =>
+  (given, ground) => {
+    const { value, ...rest } = decodeObject(schema, given);
+    return { ...rest, value: value && check(value, ground) };
+  };
+
 /** The object in a row: what two rows are compared by. */
-export const docOf = (part: Pick<Part<never>, "members">, row: Row): Record<string, unknown> => ({
+export const docOf = (part: Pick<Part, "members">, row: Row): Record<string, unknown> => ({
   ...(row["settings"] === undefined ? {} : JSON.parse(String(row["settings"]))),
   ...Object.fromEntries(part.members.map((member) => [memberName(member), row[member]])),
 });
 
 const memberName = (column: string) => column === "password_hash" ? "password" : column;
 
-export const keyOf = (part: Pick<Part<never>, "keys">, row: Row): string =>
+export const keyOf = (part: Pick<Part, "keys">, row: Row): string =>
   JSON.stringify(part.keys.map((key) => row[key]));
 
 /** Paths of the members in which two objects differ; lists count as one. */

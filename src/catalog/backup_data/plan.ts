@@ -61,7 +61,7 @@ export const plan = (
 ): Effect.Effect<Plan, CatalogError> =>
   Effect.gen(function* () {
     const steps: Step[] = [];
-    const stepOf = (part: Part<unknown>, given: Prepared, old: Row | undefined) =>
+    const stepOf = (part: Part, given: Prepared, old: Row | undefined) =>
       Effect.gen(function* () {
         const { scope } = part;
         const { name, place } = given;
@@ -96,7 +96,7 @@ const sameRow = (one: Row | undefined, other: Row | undefined): boolean =>
 
 /** Reading a row against its schema costs much more than comparing it, and most are the same. */
 const differences = (
-  part: Part<unknown>,
+  part: Part,
   old: Row,
   row: Row,
 ): Effect.Effect<ReadonlyArray<string>, CatalogError> => {
@@ -110,7 +110,7 @@ const differences = (
 /** The rows that are there already, by key. */
 export const storedRows = (
   db: Db,
-  part: Part<unknown>,
+  part: Part,
   rows: ReadonlyArray<Row>,
 ): Effect.Effect<ReadonlyMap<string, Row>, CatalogError> =>
   Effect.gen(function* () {
@@ -157,7 +157,7 @@ export const apply = (
 
 const upsert = (
   trx: Db,
-  part: Part<unknown>,
+  part: Part,
   rows: ReadonlyArray<Row>,
 ): Effect.Effect<void, CatalogError> => {
   const columns = Object.keys(rows[0] ?? {});

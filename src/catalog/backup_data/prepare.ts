@@ -2,20 +2,20 @@ import { Effect } from "effect";
 import { canonicalName } from "../../model/names.ts";
 import { attempt, type Db } from "../database.ts";
 import { adminsPart, usersPart } from "./accounts.ts";
-import { decodeObject, listsOf, type Placed } from "./decode.ts";
+import { listsOf, type Placed } from "./decode.ts";
 import { foldersPart, groupsPart, ipListsPart } from "./objects.ts";
 import { type Ground, keyOf, type Part, type Prepared } from "./part.ts";
 import { withoutEmptyFactor } from "./secrets.ts";
 import { isEmpty, isObject, type Scope } from "./shape.ts";
 
 /** How each scope is read, checked and stored. */
-export const parts = {
+export const parts: Readonly<Record<Scope, Part>> = {
   folders: foldersPart,
   groups: groupsPart,
   users: usersPart,
   admins: adminsPart,
   ip_lists: ipListsPart,
-} as unknown as Readonly<Record<Scope, Part<unknown>>>;
+};
 
 /** What was found in a file, and everything that is wrong with it: only if that is nothing the rest is good. */
 export interface File {
@@ -51,16 +51,16 @@ export const prepare = (json: unknown, scopes: ReadonlyArray<Scope>, ground: Gro
   return { prepared, named, problems: all.flat() };
 };
 
-const prepareList = <A>(part: Part<A>, list: ReadonlyArray<Placed>, ground: Ground) => {
+const prepareList = (part: Part, list: ReadonlyArray<Placed>, ground: Ground) => {
   const problems: string[] = [];
   const seen = new Map<string, string>();
   const prepared = list.flatMap(({ place, json }): ReadonlyArray<Prepared> => {
-    const decoded = decodeObject(part.schema, { place, json: withoutEmptyFactor(json) });
+    const decoded = part.read({ place, json: withoutEmptyFactor(json) }, ground);
     const lost = part.unkept.filter((path) => !isEmpty(follow(json, path)))
       .map((path) => `${place}.${path}: this version keeps nothing of it`);
     problems.push(...lost, ...decoded.problems);
     if (decoded.value === undefined) return [];
-    const { problems: wrong, ...good } = part.check(decoded.value, ground);
+    const { problems: wrong, ...good } = decoded.value;
     const more = wrong.filter((what) => !decoded.left.some((field) => what.startsWith(field)));
     problems.push(...more.map((what) => `${place}.${what}`));
     const key = keyOf(part, good.row);

@@ -9,7 +9,7 @@ type Sealed = typeof Secret.Type;
 type Code = typeof RecoveryCode.Type;
 
 /** Second factors, as both kinds of accounts have them. */
-interface Factors {
+export interface Factors {
   readonly totp_config?: TotpConfig | undefined;
   readonly recovery_codes: ReadonlyArray<Code>;
 }
@@ -66,12 +66,12 @@ const secretProblem = (
  * list written by hand must not take them away. Plain ones are sealed, those that
  * say the same as the stored ones stay as they are.
  */
-export const mergeFactors = <F extends Factors>(
-  given: F,
+export const mergeFactors = (
+  given: Factors,
   stored: Factors | undefined,
   owner: string,
   key: Key,
-): F => {
+): Factors => {
   const sealed = (secret: Sealed, old: Sealed | undefined): Sealed => {
     if (secret.status !== "Plain") return secret;
     const known = old?.status === "AES-256-GCM" && unseal(key, old, owner) === secret.payload;
@@ -90,5 +90,5 @@ export const mergeFactors = <F extends Factors>(
       ...code,
       secret: sealed(code.secret, stored?.recovery_codes[i]?.secret),
     })),
-  } as unknown as F;
+  };
 };

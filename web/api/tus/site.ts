@@ -1,8 +1,9 @@
-import { Cause, Effect, type Scope } from "effect";
+import { Effect, type Scope } from "effect";
 import type { Exchange, Site } from "../../../actors/exchange.ts";
 import { UploadRecords } from "../../../src/vfs/upload_records.ts";
+import { answered, type Work } from "../answered.ts";
 import { bearerTokens } from "../bearer.ts";
-import { type Failure, failureResponse, refuse } from "../failure.ts";
+import { refuse } from "../failure.ts";
 import { create } from "./create.ts";
 import { checksumOf, countOf } from "./headers.ts";
 import {
@@ -16,8 +17,6 @@ import {
   version,
 } from "./protocol.ts";
 import { receive } from "./receive.ts";
-
-type Work = Effect.Effect<Response, Failure, Scope.Scope>;
 
 /** Resumable uploads to users' files by tus 1.0 (https://tus.io/protocols/resumable-upload). */
 export const tusSite = Effect.gen(function* () {
@@ -98,25 +97,3 @@ const known = ({ request, uploads }: Desk, id: string, method: string): Work =>
         });
     }
   });
-
-/** Makes an answer of every failure. */
-const answered = (
-  work: Work,
-  { request, id }: Exchange,
-): Effect.Effect<Response, never, Scope.Scope> =>
-  work.pipe(
-    Effect.tapError((failure) =>
-      failure._tag === "FsError" && failure.reason !== "Unavailable" && failure.reason !== "Corrupt"
-        ? Effect.void
-        : failure._tag === "FsError" || failure._tag === "CatalogError"
-        ? Effect.logWarning("a request failed", failure)
-        : Effect.void
-    ),
-    Effect.catchAll((failure) => Effect.succeed(failureResponse(failure, request, id))),
-    Effect.catchAllCause((cause) =>
-      Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.as(
-        Effect.logError("a request ended by a defect", cause),
-        failureResponse(refuse(500, "the server failed"), request, id),
-      )
-    ),
-  );
