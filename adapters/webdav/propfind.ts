@@ -111,6 +111,9 @@ const target = (vfs: Vfs, path: VPath, link: Entry): Effect.Effect<Entry> =>
 
 const nameOf = ({ ns, name }: Element): Name => ({ ns, name });
 
+/** Names in one PROPFIND: each is answered for each entry. */
+const MOST_NAMES = 200;
+
 const readAsked = (text: string): Effect.Effect<Asked, DavFailure> =>
   Effect.gen(function* () {
     if (text === "") return { kind: "all", also: [] };
@@ -121,9 +124,12 @@ const readAsked = (text: string): Effect.Effect<Asked, DavFailure> =>
     if (kinds.length !== 1) {
       return yield* refuse(400, "one of allprop, propname and prop is needed");
     }
-    if (prop) return { kind: "some", names: elementsOf(prop).map(nameOf) };
     if (has("propname")) return { kind: "names" };
-    return { kind: "all", also: elementsOf(has("include") ?? root).map(nameOf) };
+    const names = elementsOf(prop ?? has("include") ?? root).map(nameOf);
+    if (names.length > MOST_NAMES) {
+      return yield* refuse(400, `at most ${MOST_NAMES} properties are told at once`);
+    }
+    return prop ? { kind: "some", names } : { kind: "all", also: names };
   });
 
 /** Parses a body whose root is `name` in `DAV:`; 400 otherwise. */

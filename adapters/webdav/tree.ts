@@ -84,11 +84,12 @@ export const copyOrMove = (dav: Dav): Effect.Effect<Response, DavFailure> =>
         : make(to, replaces ? "file" : "nothing");
     const made = besides(to, "new");
     const apart = () =>
-      moves
-        ? swap(vfs, { to, from })
-        : Effect.andThen(make(made, "nothing"), swap(vfs, { to, from: made })).pipe(
+      moves ? swap(vfs, { to, from }) : Effect.andThen(
+        mayReplace(vfs, made),
+        Effect.andThen(make(made, "nothing"), swap(vfs, { to, from: made })).pipe(
           Effect.onError(() => Effect.ignore(vfs.removeTree(made))),
-        );
+        ),
+      );
     if (source.hidden || target.hidden) {
       // What is there shows in how the plain way fails, to whoever may go it.
       const instead = (): Effect.Effect<void, DavFailure> => replaces ? apart() : exists();
@@ -133,6 +134,14 @@ const swap = (
       () => Effect.andThen(Effect.ignore(vfs.rename(to, from, { replace: false })), back),
     );
   }));
+
+/** Refuses who may not rename and remove in that directory, before a copy is there that nobody could take away. */
+const mayReplace = (vfs: Vfs, nobody: VPath): Effect.Effect<void, FsError> =>
+  Effect.forEach(
+    [vfs.rename(nobody, besides(nobody, "old"), { replace: false }), vfs.removeTree(nobody)],
+    (step) => Effect.catchIf(step, ({ reason }) => reason === "NotFound", () => Effect.void),
+    { discard: true },
+  );
 
 /** A name next to a path that nobody has: hidden, and short whatever the path's own is. */
 const besides = (path: VPath, what: "new" | "old"): VPath =>

@@ -10,6 +10,11 @@ const changes = ["delete", "rename", "copy", "create_dirs", "overwrite", "downlo
 const world = fileWorld([
   { username: "blind", password, permissions: { "/": changes } },
   { username: "careful", password, permissions: { "/": ["copy", "rename"] } },
+  {
+    username: "copier",
+    password,
+    permissions: { "/": ["list", "copy", "download", "upload", "create_dirs"] },
+  },
   { username: "giver", password, permissions: { "/": ["upload"] } },
   { username: "half", password, permissions: { "/": ["*"], "/in": changes } },
 ], { args: ["--http", "127.0.0.1:0", "--workers", "2"] });
@@ -62,6 +67,14 @@ Deno.test("MKCOL and GET ask for their own rights alone", async () => {
   assert.equal(await ask("MKCOL", "d"), 201);
   assert.equal(await ask("MKCOL", "d"), 405);
   assert.equal(await ask("MKCOL", "no/d"), 409);
+});
+
+Deno.test("COPY over a collection that may not be moved away is refused, and leaves nothing behind", async () => {
+  const { send, text, names } = await userWith("copier", { "d/a": "new", "e/a": "old" });
+  assert.equal(await send("COPY", "d/", "e/"), 403);
+  assert.deepEqual([names(), await text("e/a")], [["d", "e"], "old"]);
+  assert.equal(await send("COPY", "d/", "f/"), 201);
+  assert.equal(await text("f/a"), "new");
 });
 
 Deno.test("COPY asks for the right to copy alone, and replaces as it does for others", async () => {
