@@ -96,7 +96,12 @@ export const watchman: Layer.Layer<
         return until === undefined ? [] : [{ ip, until }];
       });
       known.grown.clear();
-      return bans.length === 0 ? Effect.void : store.extend(bans);
+      if (bans.length === 0) return Effect.void;
+      // A catalog that is away gets them with the next look.
+      return Effect.tapError(store.extend(bans), () =>
+        Effect.sync(() => {
+          for (const { ip } of bans) known.grown.add(ip);
+        }));
     });
     const look = Effect.gen(function* () {
       yield* storeGrown;

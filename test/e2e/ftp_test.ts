@@ -257,24 +257,6 @@ Deno.test("ftp: an upload over the quota answers 552 and leaves nothing", async 
   );
 });
 
-Deno.test("ftp: lftp mirrors 2,000 files both ways over FTPS with 4 connections", async () => {
-  const from = `${dir}/tree`;
-  for (let d = 0; d < 10; d++) {
-    await Deno.mkdir(`${from}/d${d}`, { recursive: true });
-    for (let f = 0; f < 200; f++) await Deno.writeFile(`${from}/d${d}/f${f}`, random(500 + f));
-  }
-  const script = (what: string) =>
-    `set ssl:verify-certificate no; set ftp:ssl-force yes; set net:max-retries 2; ` +
-    `open -u anna,"${password}" ftp://127.0.0.1:${ports.tls}; ${what}; bye`;
-  for (
-    const what of [`mirror -R --parallel=4 ${from} /tree`, `mirror --parallel=4 /tree ${dir}/back`]
-  ) {
-    await must("lftp", ["-c", script(what)]);
-  }
-  await must("diff", ["-r", from, `${dir}/back`]);
-  await must("diff", ["-r", from, home("tree")]);
-});
-
 Deno.test("ftp: lftp resumes its session over TLS 1.2 too", async () => {
   await Deno.writeFile(`${dir}/old`, random(200_000));
   const settings = "set ssl:verify-certificate no; set ftp:ssl-force yes; set net:max-retries 1; " +
