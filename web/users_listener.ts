@@ -9,9 +9,17 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
-import { type Door, openDoor, serveConnection } from "./accept.ts";
+import {
+  type Door,
+  type Handler,
+  openDoor,
+  type ServeConnection,
+  serveConnection,
+} from "./accept.ts";
 import { enterExchange } from "./exchange_session.ts";
+import { openPipes } from "./pipes.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
+import { type ClientTls, serveBehindTls } from "./tls_front.ts";
 
 export interface UsersListener {
   /** Empty listens on all addresses. */
@@ -22,7 +30,12 @@ export interface UsersListener {
   readonly where: string;
   readonly sites: ReadonlyArray<Site>;
   /** PEM texts: the port speaks TLS, with HTTP/2 where the client asks for it. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: {
+    readonly cert: string;
+    readonly key: string;
+    /** Where clients are asked for certificates. */
+    readonly clients?: ClientTls;
+  };
   /** Minutes without a byte before an exchange is ended; 0 never. */
   readonly idleMinutes: number;
 }
@@ -50,7 +63,7 @@ export const listenForUsers = (
 
     const answer = (
       request: Request,
-      info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+      info: Parameters<Handler>[1],
       respond: (response: Response) => void,
     ) =>
       Effect.gen(function* () {
@@ -72,6 +85,7 @@ export const listenForUsers = (
           target,
           ip,
           id: seat.id,
+          ...(info.certificate ? { certificate: info.certificate } : {}),
           enter: enterExchange({
             registry,
             wheel,
@@ -148,18 +162,16 @@ export const listenForUsers = (
     return show(options.address, yield* Deferred.await(bound));
   });
 
-type Handler = (
-  request: Request,
-  info: Deno.ServeHandlerInfo<Deno.NetAddr>,
-) => Promise<Response>;
-
 const bind = (options: UsersListener, port: number, reusePort: boolean, handler: Handler) =>
   Effect.try({
     try: () => {
       const serve = serveConnection();
+      const clients = options.tls?.clients;
       const at = (hostname: string): Door => {
+        if (!serve && clients) throw new Error("this runtime cannot ask for certificates");
         if (!serve) return serveAll(hostname, port, options.tls, reusePort, handler);
         const place = { hostname, port, reusePort };
+        if (clients) return doorOfFront(Deno.listen(place), clients, serve, handler);
         const listener = options.tls
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);
@@ -179,6 +191,23 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
       return new ConfigError({ problems: [{ where: options.where, what }] });
     },
   });
+
+const doorOfFront = (
+  listener: Deno.TcpListener,
+  clients: ClientTls,
+  serve: ServeConnection,
+  handler: Handler,
+): Door => {
+  try {
+    const pipes = openPipes();
+    const door = openDoor(listener, serveBehindTls(clients, pipes, serve), handler);
+    door.finished.then(pipes.close, pipes.close);
+    return door;
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+};
 
 /** Where the runtime accepts: without graces and bounds for who sends no request (decision 0023). */
 const serveAll = (

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import type { ShownCertificate } from "../../src/identity/tls_certificate.ts";
+import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
 
 /** Reads all certificates of PEM files. Throws where there is none, or one that is none. */
 export const readAuthorities = (pems: ReadonlyArray<string>): ReadonlyArray<X509Certificate> =>
@@ -39,7 +39,8 @@ export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover 
     try {
       const certificate = new X509Certificate(raw);
       const fingerprint = certificate.fingerprint256;
-      if (!isSigned(certificate, authorities, now)) return undefined;
+      const issuer = issuerOf(certificate, authorities, now);
+      if (!issuer) return undefined;
       if (!tls.isSessionReused()) {
         if (proven.size >= MAX_PROVEN) proven.clear();
         proven.add(fingerprint);
@@ -47,7 +48,8 @@ export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover 
       const names = certificate.subject.split("\n").filter((part) => part.startsWith("CN="));
       // Two names could be read as either.
       const commonName = names.length === 1 ? names[0]?.slice(3) : undefined;
-      return { fingerprint, raw: certificate.raw, commonName };
+      const until = Math.min(Date.parse(certificate.validTo), Date.parse(issuer.validTo));
+      return { fingerprint, raw: certificate.raw, commonName, until };
     } catch {
       return undefined;
     }
@@ -57,13 +59,15 @@ export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover 
 const isCurrent = (certificate: X509Certificate, now: number) =>
   now >= Date.parse(certificate.validFrom) && now <= Date.parse(certificate.validTo);
 
-const isSigned = (
+/** The authority that signed it itself, where both are in their dates. */
+const issuerOf = (
   certificate: X509Certificate,
   authorities: ReadonlyArray<X509Certificate>,
   now: number,
-): boolean =>
-  isCurrent(certificate, now) && !certificate.ca &&
-  authorities.some((issuer) =>
-    issuer.ca && isCurrent(issuer, now) && certificate.checkIssued(issuer) &&
-    certificate.verify(issuer.publicKey)
-  );
+): X509Certificate | undefined =>
+  isCurrent(certificate, now) && !certificate.ca
+    ? authorities.find((issuer) =>
+      issuer.ca && isCurrent(issuer, now) && certificate.checkIssued(issuer) &&
+      certificate.verify(issuer.publicKey)
+    )
+    : undefined;
