@@ -201,8 +201,13 @@ const doorOfFront = (
   try {
     const pipes = openPipes();
     const door = openDoor(listener, serveBehindTls(clients, pipes, serve), handler);
-    door.finished.then(pipes.close, pipes.close);
-    return door;
+    return {
+      ...door,
+      cut: () => {
+        door.cut();
+        pipes.close();
+      },
+    };
   } catch (error) {
     listener.close();
     throw error;

