@@ -48,12 +48,11 @@ export const serveProtocols = Effect.gen(function* () {
 const serveWeb = (section: "httpd" | "webdavd", sites: ReadonlyArray<Site>) =>
   Effect.gen(function* () {
     const settings = yield* Config;
-    const { bindings, ca_certificates } = settings[section];
+    const { bindings } = settings[section];
     const { pems, prove } = yield* loadAuthorities({
       dataDir: settings.data_dir,
       where: section,
-      ca_certificates,
-      bindings,
+      ...settings[section],
     });
     const tls = bindings.some(({ enable_https }) => enable_https)
       ? yield* webCertificate(settings, section)

@@ -33,6 +33,8 @@ const REFUSAL_H2 = new Uint8Array([
   ...[0, 0, 8 + WHY.length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INADEQUATE_SECURITY],
   ...new TextEncoder().encode(WHY),
 ]);
+/** Milliseconds that a certificate is not looked at again. */
+const LOOK_AFTER = 1000;
 /** Milliseconds between tries, and tries, to get the descriptors of a pipe. */
 const AGAIN = 50;
 const TRIES = 20;
@@ -50,14 +52,17 @@ export const serveBehindTls =
     const front = new Front(conn as Deno.TcpConn, clients, makeRoom ?? (() => false));
     const remoteAddr = conn.remoteAddr as Deno.NetAddr;
     signal.addEventListener("abort", () => front.cut(), { once: true });
-    const serveFar = (far: Deno.Conn, cutter: AbortSignal, shown: ShownCertificate | undefined) => {
+    const serveFar = (far: Deno.Conn, cutter: AbortSignal) => {
       const told: Handler = (request, { completed }) => {
-        const good = shown && Date.now() <= shown.until;
-        if (clients.required && !good) {
-          return Promise.resolve(new Response("the certificate has expired\n", { status: 403 }));
+        const certificate = front.certificate(Date.now());
+        if (clients.required && !certificate) {
+          return Promise.resolve(new Response(WHY, { status: 403 }));
         }
-        const certificate = good ? { certificate: shown } : {};
-        return handler(request, { remoteAddr, completed, ...certificate });
+        return handler(request, {
+          remoteAddr,
+          completed,
+          ...(certificate ? { certificate } : {}),
+        });
       };
       return serve(far, cutter, told, onError, onListen);
     };
@@ -65,11 +70,7 @@ export const serveBehindTls =
     return front;
   };
 
-type ServeFar = (
-  far: Deno.Conn,
-  cutter: AbortSignal,
-  shown: ShownCertificate | undefined,
-) => Served;
+type ServeFar = (far: Deno.Conn, cutter: AbortSignal) => Served;
 
 /** One connection: the client's TLS on one side, the runtime's HTTP on the other. */
 class Front implements Served {
@@ -78,9 +79,13 @@ class Front implements Served {
   readonly #secured: Secured;
   readonly #tls: TLSSocket;
   readonly #cutter = new AbortController();
+  #shown: ShownCertificate | undefined;
+  #looked = 0;
   #near: Deno.Conn | undefined;
   #http: Served | undefined;
   #httpOver = false;
+  /** HTTP takes no more; what still comes is thrown away. */
+  #deaf = false;
   #over = false;
   /** Decrypted bytes for HTTP, and whether the client will send more. */
   #arrived: Uint8Array[] = [];
@@ -109,7 +114,7 @@ class Front implements Served {
 
   open(pipes: Pipes, serveFar: ServeFar): void {
     const { feed, ended, gone } = this.#secured;
-    this.#tls.once("secure", () => void this.#enter(pipes, serveFar));
+    this.#tls.once("secure", () => this.#enter(pipes, serveFar).catch(() => this.cut()));
     this.#tls.on("data", (chunk: Uint8Array) => this.#take(chunk));
     this.#tls.on("end", () => {
       this.#ended = true;
@@ -117,6 +122,15 @@ class Front implements Served {
     });
     this.#tls.on("close", () => this.cut());
     this.#socket.open({ data: feed, end: ended, closed: gone });
+  }
+
+  /** What the client has shown, as long as it is not out of its dates or revoked. */
+  certificate(now: number): ShownCertificate | undefined {
+    if (this.#looked + LOOK_AFTER <= now) {
+      this.#looked = now;
+      this.#shown = this.clients.prove(this.#tls, now);
+    }
+    return this.#shown;
   }
 
   /** Lets requests under way finish. */
@@ -140,8 +154,7 @@ class Front implements Served {
 
   /** The handshake is done. */
   async #enter(pipes: Pipes, serveFar: ServeFar): Promise<void> {
-    const shown = this.clients.prove(this.#tls, Date.now());
-    if (!shown && this.clients.required) return this.#refuse();
+    if (this.clients.required && !this.certificate(Date.now())) return this.#refuse();
     const pipe = await this.#pipe(pipes);
     if (!pipe) return this.cut();
     const { near, far } = pipe;
@@ -151,7 +164,7 @@ class Front implements Served {
     }
     this.#near = near;
     try {
-      this.#http = serveFar(far, this.#cutter.signal, shown);
+      this.#http = serveFar(far, this.#cutter.signal);
     } catch {
       far.close();
       return this.cut();
@@ -169,7 +182,7 @@ class Front implements Served {
 
   /** Says why, in what TLS has agreed on, and reads on for a moment so that it can arrive. */
   #refuse(): void {
-    this.#httpOver = true;
+    this.#deaf = true;
     this.#tls.write(this.#tls.alpnProtocol === "h2" ? REFUSAL_H2 : REFUSAL);
     this.#end();
   }
@@ -193,8 +206,7 @@ class Front implements Served {
   }
 
   #take(chunk: Uint8Array): void {
-    // HTTP has ended, and the client is still sending.
-    if (this.#httpOver) return;
+    if (this.#deaf) return;
     this.#arrived.push(chunk);
     this.#waiting += chunk.length;
     if (this.#waiting >= MAY_WAIT) this.#secured.hold(true);
@@ -217,8 +229,8 @@ class Front implements Served {
       this.#feeding = false;
       if (this.#ended) await near.closeWrite();
     } catch {
-      // HTTP wants no more; its answer may still be on its way. What comes is thrown away.
-      this.#httpOver = true;
+      // Its answer may still be on its way.
+      this.#deaf = true;
       this.#arrived = [];
       this.#secured.hold(false);
     }

@@ -1,5 +1,5 @@
 import type { SecureContext } from "node:tls";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { loadCertificate } from "../../actors/certificate.ts";
 import { loadAuthorities } from "../../actors/client_authorities.ts";
 import type { Prover } from "../../actors/client_certificate.ts";
@@ -21,7 +21,7 @@ export interface BindingTls {
 export const prepareTls = (
   dataDir: string,
   ftpd: Settings["ftpd"],
-): Effect.Effect<ReadonlyArray<BindingTls>, ConfigError> =>
+): Effect.Effect<ReadonlyArray<BindingTls>, ConfigError, Scope.Scope> =>
   Effect.gen(function* () {
     const { pems, prove } = yield* loadAuthorities({ dataDir, where: "ftpd", ...ftpd });
     return yield* Effect.forEach(ftpd.bindings, (binding, i) =>

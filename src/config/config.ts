@@ -161,6 +161,8 @@ export const Ftpd = section({
   tls_session_reuse: withDefault(S.Boolean, true),
   /** PEM files of those who sign clients' certificates, relative to the data folder. */
   ca_certificates: withDefault(S.Array(S.String), []),
+  /** PEM or DER files of what those have revoked; read again when they change. */
+  ca_revocation_lists: withDefault(S.Array(S.String), []),
   /** Names that HOST may ask for (RFC 7151); empty takes any. */
   host_names: withDefault(S.Array(S.String), []),
   /** `start` 0 takes any free port. */
@@ -224,6 +226,8 @@ const webCertificate = {
   certificate_key_file: withDefault(S.String, ""),
   /** PEM files of those who sign clients' certificates, relative to the data folder. */
   ca_certificates: withDefault(S.Array(S.String), []),
+  /** PEM or DER files of what those have revoked; read again when they change. */
+  ca_revocation_lists: withDefault(S.Array(S.String), []),
 };
 
 /** The users' web port: the API, and WebDAV under `/dav`; later the pages. */

@@ -10,8 +10,6 @@ export interface ShownCertificate {
   readonly raw: Uint8Array;
   /** Undefined where it has none, or several. */
   readonly commonName: string | undefined;
-  /** Unix milliseconds after which it, or who signed it, counts no more. */
-  readonly until: number;
 }
 
 /** Whether a certificate is the user's: listed, or by its common name (BEHAVIOUR AUTH-12). */

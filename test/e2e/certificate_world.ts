@@ -21,26 +21,43 @@ export interface CertificateWorld extends AsyncDisposable {
   readonly status: (name: string | undefined, ...args: string[]) => Promise<number>;
   /** Makes `NAME.pem`, signed by the authority for so many days, and its key. */
   readonly sign: (name: string, days?: number) => Promise<void>;
+  /** Takes it back: it is in the authority's new list, `revoked.pem`. */
+  readonly revoke: (name: string) => Promise<void>;
 }
 
 type Users = Parameters<typeof makeWorld>[0];
 
+const caConfig = `[ca]
+default_ca = here
+[here]
+database = index.txt
+default_md = sha256
+default_crl_days = 2
+`;
+
 /** Starts one; the users are made once there are certificates. */
 export const certificateWorld = async (
   users: (read: (name: string) => Promise<string>) => Promise<Users>,
-  options: ServerOptions & {
-    readonly settings?: (certificates: string) => Readonly<Record<string, object>>;
-  } = {},
+  options: ServerOptions = {},
 ): Promise<CertificateWorld> => {
   const certificates = await Deno.makeTempDir({ prefix: "sluice-certificates-" });
   await makeCertificates(certificates);
+  const openssl = (...args: string[]) => must("openssl", args, { cwd: certificates });
+  await Deno.writeTextFile(`${certificates}/index.txt`, "");
+  await Deno.writeTextFile(`${certificates}/ca.conf`, caConfig);
+  const authority = ["ca", "-config", "ca.conf", "-keyfile", "ca.key", "-cert", "ca.pem"];
+  const issueList = async () => {
+    await openssl(...authority, "-gencrl", "-out", "revoked.new");
+    await Deno.rename(`${certificates}/revoked.new`, `${certificates}/revoked.pem`);
+  };
+  await issueList();
   const asking = (...types: number[]) => ({
     bindings: types.map((client_auth_type) => ({
       ...{ address: "127.0.0.1", port: 0, enable_https: true, client_auth_type },
     })),
     ca_certificates: [`${certificates}/ca.pem`],
+    ca_revocation_lists: [`${certificates}/revoked.pem`],
   });
-  const more = options.settings?.(certificates) ?? {};
   const world = await makeWorld(
     await users((name) => Deno.readTextFile(`${certificates}/${name}.pem`)),
     {
@@ -48,15 +65,14 @@ export const certificateWorld = async (
       ...options,
       config: {
         ...options.config,
-        webdavd: { ...asking(0, 1, 2), ...more["webdavd"] },
-        httpd: { ...asking(1), ...more["httpd"] },
+        webdavd: asking(0, 1, 2),
+        httpd: asking(1),
       },
     },
   );
   const ready = world.server.log.find(({ event }) => event === "ready");
   const { http, webdav } = ready?.["listeners"] as Record<string, ReadonlyArray<string>>;
   const at = (address: string | undefined) => `https://${address}`;
-  const openssl = (...args: string[]) => must("openssl", args, { cwd: certificates });
   const curl = (name: string | undefined, ...args: string[]) => {
     const options: RunOptions = { cwd: certificates, timeout: 60 };
     return run("curl", [
@@ -78,9 +94,13 @@ export const certificateWorld = async (
       const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
       const files = ["-keyout", `${name}.key`, "-out", `${name}.csr`];
       await openssl("req", ...key, "-subj", `/CN=${name}`, ...files);
-      const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+      const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
       const how = ["-days", String(days), "-extfile", "ext", "-in", `${name}.csr`];
-      await openssl("x509", "-req", ...authority, ...how, "-out", `${name}.pem`);
+      await openssl("x509", "-req", ...by, ...how, "-out", `${name}.pem`);
+    },
+    revoke: async (name) => {
+      await openssl(...authority, "-revoke", `${name}.pem`);
+      await issueList();
     },
     [Symbol.asyncDispose]: async () => {
       await world[Symbol.asyncDispose]();

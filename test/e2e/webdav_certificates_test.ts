@@ -25,12 +25,12 @@ Deno.test.beforeAll(async () => {
       { username: "off", password, status: 0, filters: { tls_certs: [bert] } },
       { username: "ftponly", password, filters: { ...denied(), denied_protocols: ["DAV"] } },
       { username: "fading", password, filters: named },
-      { username: "late", password, filters: named },
+      { username: "gone", password, filters: named },
     ];
   });
   await world.sign("expired", -1);
   await world.sign("fading");
-  await world.sign("late");
+  await world.sign("gone");
 });
 Deno.test.afterAll(async () => {
   await world[Symbol.asyncDispose]();
@@ -155,6 +155,23 @@ Deno.test("a certificate that is taken away logs in no more, on a connection tha
   await eventually("it is in", async () => (await succeeded("fading")).length > 0);
   await updateUser(server.dataDir, { username: "fading" });
   assert.match((await seen).stdout, /^(200 )+(401 (log in first\n)?|log in first\n401 )+/);
+});
+
+Deno.test("a certificate that its authority revokes counts no more, without a restart", async () => {
+  const { optional, required } = world;
+  assert.equal(await look(optional, "gone"), 207);
+  assert.equal(await look(required, "gone"), 207);
+  const urls = Array.from({ length: 100 }, (_, i) => `${required}/?${i}`);
+  const open = world.curl(
+    "gone",
+    ...["--http1.1", "--rate", "4/s", "-X", "OPTIONS", "-o", "/dev/null", "-f"],
+    ...["-w", "%{http_code} %{num_connects}\n", "--fail-early", ...urls],
+  );
+  await world.revoke("gone");
+  await eventually("the list is read", async () => await look(optional, "gone") === 401, 15);
+  assert.equal(await look(required, "gone"), 0);
+  assert.match((await open).stdout, /^200 1\n(200 0\n)+403 0\n$/, "on an open connection too");
+  assert.equal(await look(optional, "anna"), 207);
 });
 
 Deno.test("HTTP API: a certificate is required beside what the API asks for", async () => {
