@@ -3,7 +3,7 @@ import type { Prover } from "../actors/client_certificate.ts";
 import { secure, type Secured } from "../actors/secure.ts";
 import { Socket } from "../actors/socket.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
-import { type Handler, lacksDescriptors, type ServeConnection, type Served } from "./accept.ts";
+import { lacksDescriptors, type Served } from "./accept.ts";
 import type { Pipes } from "./pipes.ts";
 
 /** How clients show certificates to one address. */
@@ -22,7 +22,7 @@ const LARGE = 128 * 1024;
 /** Milliseconds that a client gets to end its side after our end. */
 const LINGER = 1000;
 /** What a client without the certificate that is required hears: an answer, or GOAWAY (RFC 9113 section 6.8). */
-const WHY = "a client certificate is required\n";
+export const WHY = "a client certificate is required\n";
 const REFUSAL = new TextEncoder().encode(
   `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: text/plain\r\n` +
     `content-length: ${WHY.length}\r\n\r\n${WHY}`,
@@ -39,41 +39,11 @@ const LOOK_AFTER = 1000;
 const AGAIN = 50;
 const TRIES = 20;
 
-/**
- * Serves connections whose clients may show a certificate, which the runtime's own
- * TLS cannot ask for (decision 0024): TLS is node's, over our socket, and the
- * decrypted bytes go through a pipe to the runtime's HTTP. The handler is told the
- * client's real address and certificate beside it, so no byte of the client can say
- * otherwise.
- */
-export const serveBehindTls =
-  (clients: ClientTls, pipes: Pipes, serve: ServeConnection): ServeConnection =>
-  (conn, signal, handler, onError, onListen, makeRoom) => {
-    const front = new Front(conn as Deno.TcpConn, clients, makeRoom ?? (() => false));
-    const remoteAddr = conn.remoteAddr as Deno.NetAddr;
-    signal.addEventListener("abort", () => front.cut(), { once: true });
-    const serveFar = (far: Deno.Conn, cutter: AbortSignal) => {
-      const told: Handler = (request, { completed }) => {
-        const certificate = front.certificate(Date.now());
-        if (clients.required && !certificate) {
-          return Promise.resolve(new Response(WHY, { status: 403 }));
-        }
-        return handler(request, {
-          remoteAddr,
-          completed,
-          ...(certificate ? { certificate } : {}),
-        });
-      };
-      return serve(far, cutter, told, onError, onListen);
-    };
-    front.open(pipes, serveFar);
-    return front;
-  };
-
-type ServeFar = (far: Deno.Conn, cutter: AbortSignal) => Served;
+/** Starts the runtime's HTTP on the far end of a pipe. */
+export type ServeFar = (far: Deno.Conn, cutter: AbortSignal) => Served;
 
 /** One connection: the client's TLS on one side, the runtime's HTTP on the other. */
-class Front implements Served {
+export class Front implements Served {
   readonly finished: Promise<void>;
   readonly #socket: Socket;
   readonly #secured: Secured;
@@ -86,6 +56,7 @@ class Front implements Served {
   #httpOver = false;
   /** HTTP takes no more; what still comes is thrown away. */
   #deaf = false;
+  #leaving = false;
   #over = false;
   /** Decrypted bytes for HTTP, and whether the client will send more. */
   #arrived: Uint8Array[] = [];
@@ -140,6 +111,16 @@ class Front implements Served {
     await this.finished;
   }
 
+  /** Ends it without waiting for the client. An answer that HTTP has given still goes out. */
+  leave(): void {
+    if (this.#over || this.#leaving) return;
+    this.#leaving = true;
+    if (!this.#http) return this.cut();
+    // On a connection that has ended the signal would throw.
+    if (!this.#httpOver) this.#cutter.abort();
+    setTimeout(() => this.cut(), LINGER);
+  }
+
   /** Ends it at once, whatever is under way. */
   cut(): void {
     if (this.#over) return;
@@ -148,8 +129,7 @@ class Front implements Served {
     this.#socket.destroy();
     this.#sent();
     this.#near?.close();
-    // On a connection that has ended the signal would throw.
-    if (this.#http && !this.#httpOver) this.#cutter.abort();
+    if (this.#http && !this.#httpOver && !this.#leaving) this.#cutter.abort();
   }
 
   /** The handshake is done. */
@@ -188,7 +168,7 @@ class Front implements Served {
   }
 
   #end(): void {
-    this.#tls.end(() => setTimeout(() => this.cut(), LINGER));
+    this.#tls.end(() => this.#leaving ? this.cut() : setTimeout(() => this.cut(), LINGER));
   }
 
   /** Without descriptors those who wait longest make room, as for a connection itself. */

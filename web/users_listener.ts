@@ -9,17 +9,11 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
-import {
-  type Door,
-  type Handler,
-  openDoor,
-  type ServeConnection,
-  serveConnection,
-} from "./accept.ts";
+import { type Door, type Handler, openDoor, serveConnection } from "./accept.ts";
 import { enterExchange } from "./exchange_session.ts";
-import { openPipes } from "./pipes.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
-import { type ClientTls, serveBehindTls } from "./tls_front.ts";
+import { openTlsDoor } from "./tls_door.ts";
+import type { ClientTls } from "./tls_front.ts";
 
 export interface UsersListener {
   /** Empty listens on all addresses. */
@@ -171,7 +165,7 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
         if (!serve && clients) throw new Error("this runtime cannot ask for certificates");
         if (!serve) return serveAll(hostname, port, options.tls, reusePort, handler);
         const place = { hostname, port, reusePort };
-        if (clients) return doorOfFront(Deno.listen(place), clients, serve, handler);
+        if (clients) return openTlsDoor(Deno.listen(place), clients, serve, handler);
         const listener = options.tls
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);
@@ -191,28 +185,6 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
       return new ConfigError({ problems: [{ where: options.where, what }] });
     },
   });
-
-const doorOfFront = (
-  listener: Deno.TcpListener,
-  clients: ClientTls,
-  serve: ServeConnection,
-  handler: Handler,
-): Door => {
-  try {
-    const pipes = openPipes();
-    const door = openDoor(listener, serveBehindTls(clients, pipes, serve), handler);
-    return {
-      ...door,
-      cut: () => {
-        door.cut();
-        pipes.close();
-      },
-    };
-  } catch (error) {
-    listener.close();
-    throw error;
-  }
-};
 
 /** Where the runtime accepts: without graces and bounds for who sends no request (decision 0023). */
 const serveAll = (

@@ -171,10 +171,11 @@ Deno.test("a server that is told to stop lets an upload finish, and leaves no pi
   await using _ = held;
   await using world = await start(["env", `TMPDIR=${folder}`]);
   const { required, curl, world: { server, dir, home } } = world;
-  const file = await noiseFile(`${dir}/f`, 8 * 1024 * 1024);
+  const file = await noiseFile(`${dir}/f`, 3 * 1024 * 1024);
   const idle = await shake(world);
   const sent = curl("anna", "--limit-rate", "4M", "-T", file, `${required}/f`);
-  await pause(500);
+  const begun = () => [...Deno.readDirSync(home("anna"))].length > 0;
+  await eventually("it has begun", begun, 10);
   await server.stop();
   assert.match((await sent).stdout, /201$/, (await sent).stderr);
   assert.equal(await sha256(`${home("anna")}/f`), await sha256(file));
