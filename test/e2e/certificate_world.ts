@@ -16,6 +16,8 @@ export interface CertificateWorld extends AsyncDisposable {
   readonly optional: string;
   /** Of the users' web port, where one is required. */
   readonly http: string;
+  /** Of FTP with implicit TLS, where one is required. */
+  readonly ftp: string;
   /** curl with the certificate of that name, if one is given; `stdout` ends with the status. */
   readonly curl: (name: string | undefined, ...args: string[]) => Promise<Ended>;
   readonly status: (name: string | undefined, ...args: string[]) => Promise<number>;
@@ -67,11 +69,15 @@ export const certificateWorld = async (
         ...options.config,
         webdavd: asking(0, 1, 2),
         httpd: asking(1),
+        ftpd: {
+          ...asking(),
+          bindings: [{ address: "127.0.0.1", port: 0, tls_mode: 2, client_auth_type: 1 }],
+        },
       },
     },
   );
   const ready = world.server.log.find(({ event }) => event === "ready");
-  const { http, webdav } = ready?.["listeners"] as Record<string, ReadonlyArray<string>>;
+  const { ftp, http, webdav } = ready?.["listeners"] as Record<string, ReadonlyArray<string>>;
   const at = (address: string | undefined) => `https://${address}`;
   const curl = (name: string | undefined, ...args: string[]) => {
     const options: RunOptions = { cwd: certificates, timeout: 60 };
@@ -88,6 +94,7 @@ export const certificateWorld = async (
     required: at(webdav?.[1]),
     optional: at(webdav?.[2]),
     http: at(http?.[0]),
+    ftp: `ftps://${ftp?.[0]}`,
     curl,
     status: async (name, ...args) => Number((await curl(name, ...args)).stdout.slice(-3)),
     sign: async (name, days = 2) => {

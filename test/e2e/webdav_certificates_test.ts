@@ -161,6 +161,8 @@ Deno.test("a certificate that its authority revokes counts no more, without a re
   const { optional, required } = world;
   assert.equal(await look(optional, "gone"), 207);
   assert.equal(await look(required, "gone"), 207);
+  const ftp = () => world.curl("gone", "-u", `gone:${password}`, `${world.ftp}/`);
+  assert.equal((await ftp()).code, 0);
   const urls = Array.from({ length: 100 }, (_, i) => `${required}/?${i}`);
   const open = world.curl(
     "gone",
@@ -170,6 +172,7 @@ Deno.test("a certificate that its authority revokes counts no more, without a re
   await world.revoke("gone");
   await eventually("the list is read", async () => await look(optional, "gone") === 401, 15);
   assert.equal(await look(required, "gone"), 0);
+  await eventually("FTP has read it too", async () => (await ftp()).code === 67, 15);
   assert.match((await open).stdout, /^200 1\n(200 0\n)+403 0\n$/, "on an open connection too");
   assert.equal(await look(optional, "anna"), 207);
 });
