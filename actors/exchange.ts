@@ -1,5 +1,6 @@
 import type { Effect, Scope } from "effect";
 import type { GuardedProtocol } from "../src/model/ip_list.ts";
+import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
 import type { Principal, Protocol } from "../src/model/session.ts";
 import type { User } from "../src/model/user.ts";
 import type { TransferObserver } from "../src/vfs/vfs.ts";
@@ -23,6 +24,8 @@ export interface Exchange {
   /** Client address without port. */
   readonly ip: string;
   readonly id: string;
+  /** The client's own, where TLS has proven one. */
+  readonly certificate?: ShownCertificate;
   /** Takes a place of the user and shows the exchange in the registry, until the scope closes. */
   readonly enter: (
     user: User,

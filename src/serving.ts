@@ -1,5 +1,7 @@
 import { Effect, Layer } from "effect";
+import { loadAuthorities } from "../actors/client_authorities.ts";
 import type { Site } from "../actors/exchange.ts";
+import { makeContext } from "../actors/secure.ts";
 import { layer as keyFiles } from "../adapters/keys/key_files.ts";
 import { layer as masterKey } from "../adapters/keys/master_key.ts";
 import { layer as tokenStore } from "../adapters/keys/token_store.ts";
@@ -47,16 +49,27 @@ const serveWeb = (section: "httpd" | "webdavd", sites: ReadonlyArray<Site>) =>
   Effect.gen(function* () {
     const settings = yield* Config;
     const { bindings } = settings[section];
+    const { pems, prove } = yield* loadAuthorities({
+      dataDir: settings.data_dir,
+      where: section,
+      ...settings[section],
+    });
     const tls = bindings.some(({ enable_https }) => enable_https)
       ? yield* webCertificate(settings, section)
       : undefined;
-    return yield* Effect.forEach(bindings, ({ address, port, enable_https }) =>
-      listenForUsers({
+    return yield* Effect.forEach(bindings, ({ address, port, enable_https, client_auth_type }) => {
+      const clients = tls && client_auth_type !== 0
+        ? { context: makeContext(tls, 12, pems), required: client_auth_type === 1, prove }
+        : undefined;
+      return listenForUsers({
         address,
         port,
         where: `${section}.bindings`,
         sites,
         idleMinutes: settings.common.idle_timeout,
-        ...(enable_https && tls ? { tls: { cert: tls.certificate, key: tls.key } } : {}),
-      }));
+        ...(enable_https && tls
+          ? { tls: { cert: tls.certificate, key: tls.key, ...(clients ? { clients } : {}) } }
+          : {}),
+      });
+    });
   });

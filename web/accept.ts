@@ -1,14 +1,15 @@
 import { plainAddress } from "../actors/listener.ts";
+import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
 
 /** One connection that is being served. */
-interface Served {
+export interface Served {
   readonly finished: Promise<void>;
   readonly shutdown: () => Promise<void>;
 }
 
-type Handler = (
+export type Handler = (
   request: Request,
-  info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  info: Deno.ServeHandlerInfo<Deno.NetAddr> & { readonly certificate?: ShownCertificate },
 ) => Promise<Response>;
 
 /** Serves HTTP/1.1, or HTTP/2 where TLS agreed on it, on one connection until that ends. */
@@ -18,6 +19,8 @@ export type ServeConnection = (
   handler: Handler,
   onError: (error: unknown) => Response,
   onListen: () => void,
+  /** Ends a connection that waits, so that there are descriptors; false where none waits. */
+  makeRoom?: () => boolean,
 ) => Served;
 
 /**
@@ -42,6 +45,10 @@ const MAY_WAIT_PER_HOST = 256;
 const ACCEPT_AGAIN = 50;
 const NO_DESCRIPTORS: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 
+/** Whether something failed because the process or the system can open no more. */
+export const lacksDescriptors = (error: unknown): boolean =>
+  NO_DESCRIPTORS.has((error as { readonly code?: unknown } | null)?.code);
+
 /** A connection, waiting for a request while none is under way. */
 class Guest {
   readonly ip: string;
@@ -64,6 +71,7 @@ class Guest {
         },
         () => new Response(null, { status: 500 }),
         () => {},
+        () => room.makeRoom(),
       );
     } catch (error) {
       this.#end();
@@ -189,8 +197,7 @@ export const openDoor = (
         }
       } catch (error) {
         if (closing) return;
-        const { code } = error as { readonly code?: unknown };
-        if (NO_DESCRIPTORS.has(code)) {
+        if (lacksDescriptors(error)) {
           for (let i = 0; i < 16 && room.makeRoom(); i++);
         } else if (!(error instanceof Error) || !PASSING.has(error.name)) throw error;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN));

@@ -9,9 +9,11 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
-import { type Door, openDoor, serveConnection } from "./accept.ts";
+import { type Door, type Handler, openDoor, serveConnection } from "./accept.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
+import { openTlsDoor } from "./tls_door.ts";
+import type { ClientTls } from "./tls_front.ts";
 
 export interface UsersListener {
   /** Empty listens on all addresses. */
@@ -22,7 +24,12 @@ export interface UsersListener {
   readonly where: string;
   readonly sites: ReadonlyArray<Site>;
   /** PEM texts: the port speaks TLS, with HTTP/2 where the client asks for it. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: {
+    readonly cert: string;
+    readonly key: string;
+    /** Where clients are asked for certificates. */
+    readonly clients?: ClientTls;
+  };
   /** Minutes without a byte before an exchange is ended; 0 never. */
   readonly idleMinutes: number;
 }
@@ -50,7 +57,7 @@ export const listenForUsers = (
 
     const answer = (
       request: Request,
-      info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+      info: Parameters<Handler>[1],
       respond: (response: Response) => void,
     ) =>
       Effect.gen(function* () {
@@ -72,6 +79,7 @@ export const listenForUsers = (
           target,
           ip,
           id: seat.id,
+          ...(info.certificate ? { certificate: info.certificate } : {}),
           enter: enterExchange({
             registry,
             wheel,
@@ -148,18 +156,16 @@ export const listenForUsers = (
     return show(options.address, yield* Deferred.await(bound));
   });
 
-type Handler = (
-  request: Request,
-  info: Deno.ServeHandlerInfo<Deno.NetAddr>,
-) => Promise<Response>;
-
 const bind = (options: UsersListener, port: number, reusePort: boolean, handler: Handler) =>
   Effect.try({
     try: () => {
       const serve = serveConnection();
+      const clients = options.tls?.clients;
       const at = (hostname: string): Door => {
+        if (!serve && clients) throw new Error("this runtime cannot ask for certificates");
         if (!serve) return serveAll(hostname, port, options.tls, reusePort, handler);
         const place = { hostname, port, reusePort };
+        if (clients) return openTlsDoor(Deno.listen(place), clients, serve, handler);
         const listener = options.tls
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import type { SecureContext } from "node:tls";
+import { secure } from "../../actors/secure.ts";
 import { Socket } from "../../actors/socket.ts";
 import type { Opening } from "./opening.ts";
 import { refuse } from "./reply.ts";
-import { secure } from "./secure.ts";
 
 /** A data connection, pulled and pushed by whoever moves the bytes. */
 export interface Channel {
@@ -75,6 +75,7 @@ export const tlsChannel = async (
 ): Promise<Channel> => {
   const socket = new Socket(conn);
   const { tls, feed, ended: cut, gone, release, hold, moved } = secure(socket, context, {
+    protocols: ["ftp"],
     quiet: upload !== undefined,
   });
   const arrived: Uint8Array[] = [];

@@ -1,8 +1,8 @@
 import type { TLSSocket } from "node:tls";
+import { secure, type Secured, type ServerTls } from "../../actors/secure.ts";
 import type { Socket } from "../../actors/socket.ts";
 import { type Line, LineReader } from "./lines.ts";
 import { encodeReply, type Reply } from "./reply.ts";
-import { secure, type Secured, type ServerTls } from "./secure.ts";
 
 /** What a control connection tells. */
 export interface ControlEvents {
@@ -105,7 +105,10 @@ export class Control {
   }
 
   #start(context: ServerTls, ready: () => void): void {
-    const secured = secure(this.#socket, context.context, { askForCertificate: context.ask });
+    const secured = secure(this.#socket, context.context, {
+      protocols: ["ftp"],
+      askForCertificate: context.ask,
+    });
     this.#secured = secured;
     this.#reader = new LineReader();
     const { tls } = secured;

@@ -1,4 +1,5 @@
 import type { Effect } from "effect";
+import type { ServerTls } from "../../actors/secure.ts";
 import type { Settings } from "../../src/config/config.ts";
 import type { ShownCertificate } from "../../src/identity/tls_certificate.ts";
 import type { ChecksumAlgorithm, OpenOptions, OwnedHandle, Vfs } from "../../src/vfs/vfs.ts";
@@ -7,7 +8,6 @@ import type { Control } from "./control.ts";
 import type { DataConnections } from "./data.ts";
 import type { Fact } from "./listing.ts";
 import type { Reply } from "./reply.ts";
-import type { ServerTls } from "./secure.ts";
 
 /** What a logged-in user has. */
 export interface Account {

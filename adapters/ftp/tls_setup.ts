@@ -1,11 +1,11 @@
-import { isAbsolute, join } from "node:path";
 import type { SecureContext } from "node:tls";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { loadCertificate } from "../../actors/certificate.ts";
+import { loadAuthorities } from "../../actors/client_authorities.ts";
+import type { Prover } from "../../actors/client_certificate.ts";
+import { makeContext, type ServerTls } from "../../actors/secure.ts";
 import type { FtpBinding, Settings } from "../../src/config/config.ts";
-import { ConfigError } from "../../src/errors.ts";
-import { makeProver, type Prover, readAuthorities } from "./client_certificate.ts";
-import { makeContext, type ServerTls } from "./secure.ts";
+import type { ConfigError } from "../../src/errors.ts";
 
 /** What the connections of one binding need for TLS. */
 export interface BindingTls {
@@ -21,10 +21,9 @@ export interface BindingTls {
 export const prepareTls = (
   dataDir: string,
   ftpd: Settings["ftpd"],
-): Effect.Effect<ReadonlyArray<BindingTls>, ConfigError> =>
+): Effect.Effect<ReadonlyArray<BindingTls>, ConfigError, Scope.Scope> =>
   Effect.gen(function* () {
-    const pems = yield* readAuthorityFiles(dataDir, ftpd);
-    const prove = makeProver(readAuthorities(pems));
+    const { pems, prove } = yield* loadAuthorities({ dataDir, where: "ftpd", ...ftpd });
     return yield* Effect.forEach(ftpd.bindings, (binding, i) =>
       Effect.gen(function* () {
         const own = binding.certificate_file !== "" || binding.certificate_key_file !== "";
@@ -45,35 +44,3 @@ export const prepareTls = (
         return { binding, tls, context, prove };
       }));
   });
-
-/** The authorities' files, each proven to hold certificates. */
-const readAuthorityFiles = (dataDir: string, { bindings, ca_certificates }: Settings["ftpd"]) =>
-  Effect.gen(function* () {
-    const pems: string[] = [];
-    for (const [i, file] of ca_certificates.entries()) {
-      pems.push(
-        yield* Effect.tryPromise({
-          try: async () => {
-            const pem = await Deno.readTextFile(isAbsolute(file) ? file : join(dataDir, file));
-            readAuthorities([pem]);
-            return pem;
-          },
-          catch: (error) =>
-            wrongSetting(
-              `ftpd.ca_certificates.${i}`,
-              `${file} cannot be used (${error instanceof Error ? error.message : error})`,
-            ),
-        }),
-      );
-    }
-    if (pems.length === 0 && bindings.some((binding) => binding.client_auth_type !== 0)) {
-      return yield* wrongSetting(
-        "ftpd.ca_certificates",
-        "client_auth_type needs the certificates of those who sign",
-      );
-    }
-    return pems;
-  });
-
-const wrongSetting = (where: string, what: string) =>
-  new ConfigError({ problems: [{ where, what }] });

@@ -1,6 +1,7 @@
 import { Effect, Either, type Scope } from "effect";
 import type { Exchange, Site } from "../../actors/exchange.ts";
 import type { Refused } from "../../actors/registry.ts";
+import { Config } from "../../src/config/config.ts";
 import { DavState } from "../../src/dav/state.ts";
 import { Users } from "../../src/catalog/catalog.ts";
 import { Identity } from "../../src/identity/identity.ts";
@@ -23,7 +24,7 @@ const methods =
 export const davSites: Effect.Effect<
   (prefix: string) => Site,
   never,
-  Identity | Users | VfsFactory | DavState
+  Config | Identity | Users | VfsFactory | DavState
 > = Effect.gen(function* () {
   const login = yield* basicLogin;
   const factory = yield* VfsFactory;
@@ -32,7 +33,7 @@ export const davSites: Effect.Effect<
   const serve = (exchange: Exchange, prefix: string) =>
     Effect.gen(function* () {
       const { request } = exchange;
-      const who = yield* login(request.headers.get("authorization"), exchange.ip, exchange.id);
+      const who = yield* login(exchange);
       if ("status" in who) return unauthorised(who.status);
       const target = parseTarget(exchange.target, prefix);
       if (Either.isLeft(target)) return yield* target.left;

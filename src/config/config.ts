@@ -161,6 +161,8 @@ export const Ftpd = section({
   tls_session_reuse: withDefault(S.Boolean, true),
   /** PEM files of those who sign clients' certificates, relative to the data folder. */
   ca_certificates: withDefault(S.Array(S.String), []),
+  /** PEM or DER files of what those have revoked; read again when they change. */
+  ca_revocation_lists: withDefault(S.Array(S.String), []),
   /** Names that HOST may ask for (RFC 7151); empty takes any. */
   host_names: withDefault(S.Array(S.String), []),
   /** `start` 0 takes any free port. */
@@ -203,23 +205,36 @@ export const Ftpd = section({
   data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
 });
 
-/** An address of HTTP. */
+/**
+ * An address of HTTP. `client_auth_type`: certificates of clients are 0 not asked for,
+ * 1 required of whoever connects, 2 taken if there (DAV-13, HTTP-09).
+ */
 export const WebBinding = section({
   address: withDefault(S.String, ""),
   port: Port,
   enable_https: withDefault(S.Boolean, false),
-});
+  client_auth_type: withDefault(S.Literal(0, 1, 2), 0),
+}).pipe(
+  S.filter(({ enable_https, client_auth_type }) =>
+    enable_https || client_auth_type === 0 ||
+    { path: ["client_auth_type"], message: "needs enable_https" }
+  ),
+);
 export type WebBinding = typeof WebBinding.Type;
 
 /** PEM files for `enable_https`, relative to the data folder; empty means one that the server makes and signs itself. */
 const webCertificate = {
   certificate_file: withDefault(S.String, ""),
   certificate_key_file: withDefault(S.String, ""),
+  /** PEM files of those who sign clients' certificates, relative to the data folder. */
+  ca_certificates: withDefault(S.Array(S.String), []),
+  /** PEM or DER files of what those have revoked; read again when they change. */
+  ca_revocation_lists: withDefault(S.Array(S.String), []),
 };
 
 /** The users' web port: the API, and WebDAV under `/dav`; later the pages. */
 export const Httpd = section({
-  bindings: withDefault(S.Array(WebBinding), [{ address: "", port: 8080, enable_https: false }]),
+  bindings: withDefault(S.Array(WebBinding), [S.decodeUnknownSync(WebBinding)({ port: 8080 })]),
   ...webCertificate,
   /** Hours that an unfinished resumable upload is kept after it last grew. */
   tus_expiration: withDefault(S.Number.pipe(S.positive()), 24),

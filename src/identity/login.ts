@@ -232,9 +232,10 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
               return wrong("the login method is off");
             }
             const user = yield* lookup(name);
-            const method = user && user.username === certified && isDenied(user, "password", "FTP")
-              ? "TLSCertificate+password"
-              : stepMethod("password");
+            const method =
+              user && user.username === certified && isDenied(user, "password", peer.protocol)
+                ? "TLSCertificate+password"
+                : stepMethod("password");
             const coded = peer.protocol === "FTP" && user && usesTotp(user, "FTP");
             const secret = coded ? plain.slice(0, -codeDigits) : plain;
             const { ok, stale, reason } = user && takesAnyPassword(user, peer.protocol)
@@ -269,6 +270,8 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
           if (outcome._tag === "Accepted") finished = true;
           else if (outcome._tag === "Wrong") {
             yield* events.failed(user.username, "TLSCertificate", outcome.reason);
+            yield* offend();
+            yield* Effect.sleep(failureDelay);
           }
           return outcome._tag === "Accepted" ? outcome : refused();
         })).pipe(

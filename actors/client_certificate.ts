@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import type { ShownCertificate } from "../../src/identity/tls_certificate.ts";
+import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
+import { type RevocationList, serialOf } from "../src/tls/revocation.ts";
 
 /** Reads all certificates of PEM files. Throws where there is none, or one that is none. */
 export const readAuthorities = (pems: ReadonlyArray<string>): ReadonlyArray<X509Certificate> =>
@@ -19,7 +20,7 @@ export type Prover = (tls: TLSSocket, now: number) => ShownCertificate | undefin
 /**
  * Makes what tells the certificate that a client has shown and holds the key of;
  * undefined where there is none that counts: not signed by one of the authorities
- * itself, or out of its dates.
+ * itself, revoked by it, or out of its dates.
  *
  * Both are needed: what the TLS library says, for only it has seen the signature
  * with the key (Deno 2.9.6 lets some clients in whose signature is wrong, and tells
@@ -27,7 +28,11 @@ export type Prover = (tls: TLSSocket, now: number) => ShownCertificate | undefin
  * cannot be asked counts as wrong. A resumed session signs nothing, so it counts
  * only for a certificate that was proven before.
  */
-export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover => {
+export const makeProver = (
+  authorities: ReadonlyArray<X509Certificate>,
+  /** What is revoked now. */
+  revoked: () => ReadonlyArray<RevocationList>,
+): Prover => {
   const proven = new Set<string>();
   return (tls, now) => {
     const { _handle: handle } = tls as unknown as {
@@ -39,7 +44,12 @@ export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover 
     try {
       const certificate = new X509Certificate(raw);
       const fingerprint = certificate.fingerprint256;
-      if (!isSigned(certificate, authorities, now)) return undefined;
+      const issuer = issuerOf(certificate, authorities, now);
+      if (!issuer) return undefined;
+      const serial = serialOf(certificate);
+      const isTakenBack = (list: RevocationList) =>
+        list.issuer.fingerprint256 === issuer.fingerprint256 && list.serials.has(serial);
+      if (revoked().some(isTakenBack)) return undefined;
       if (!tls.isSessionReused()) {
         if (proven.size >= MAX_PROVEN) proven.clear();
         proven.add(fingerprint);
@@ -57,13 +67,15 @@ export const makeProver = (authorities: ReadonlyArray<X509Certificate>): Prover 
 const isCurrent = (certificate: X509Certificate, now: number) =>
   now >= Date.parse(certificate.validFrom) && now <= Date.parse(certificate.validTo);
 
-const isSigned = (
+/** The authority that signed it itself, where both are in their dates. */
+const issuerOf = (
   certificate: X509Certificate,
   authorities: ReadonlyArray<X509Certificate>,
   now: number,
-): boolean =>
-  isCurrent(certificate, now) && !certificate.ca &&
-  authorities.some((issuer) =>
-    issuer.ca && isCurrent(issuer, now) && certificate.checkIssued(issuer) &&
-    certificate.verify(issuer.publicKey)
-  );
+): X509Certificate | undefined =>
+  isCurrent(certificate, now) && !certificate.ca
+    ? authorities.find((issuer) =>
+      issuer.ca && isCurrent(issuer, now) && certificate.checkIssued(issuer) &&
+      certificate.verify(issuer.publicKey)
+    )
+    : undefined;

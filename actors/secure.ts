@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { KeyPair } from "../../src/tls/self_signed.ts";
-import type { Socket } from "../../actors/socket.ts";
+import type { KeyPair } from "../src/tls/self_signed.ts";
+import type { Socket } from "./socket.ts";
 
 /** How the server speaks TLS. */
 export interface ServerTls {
@@ -11,7 +11,7 @@ export interface ServerTls {
   readonly ask: boolean;
 }
 
-/** What all TLS connections of the adapter share; `authorities` sign the certificates of clients. */
+/** What TLS connections to one address share; `authorities` sign the certificates of clients. */
 export const makeContext = (
   pair: KeyPair,
   minimum: 12 | 13,
@@ -220,17 +220,18 @@ export interface Secured {
 export const secure = (
   socket: Socket,
   context: SecureContext,
-  { quiet = false, askForCertificate = false }: {
+  { quiet = false, protocols, askForCertificate = false }: {
+    /** As ALPN names them: a client that wants to speak another is not for us (ALPACA, CVE-2021-3618). */
+    readonly protocols: ReadonlyArray<string>;
     readonly quiet?: boolean;
     readonly askForCertificate?: boolean;
-  } = {},
+  },
 ): Secured => {
   const carrier = new Carrier(socket, quiet);
-  // ALPACA (CVE-2021-3618): a client that wants to speak HTTP is not for us.
   const tls = new TLSSocket(carrier, {
     isServer: true,
     secureContext: context,
-    ALPNProtocols: ["ftp"],
+    ALPNProtocols: [...protocols],
     requestCert: askForCertificate,
     rejectUnauthorized: false,
   });
