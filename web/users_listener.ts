@@ -9,6 +9,7 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
+import { afterHandshake } from "./after_handshake.ts";
 import { type Door, openDoor, serveConnection } from "./accept.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
@@ -163,7 +164,7 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
         const listener = options.tls
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);
-        return openDoor(listener, serve, handler);
+        return openDoor(listener, options.tls ? afterHandshake(serve) : serve, handler);
       };
       const door = options.address === "" ? anywhere(at) : at(options.address);
       door.finished.catch(() => {});
