@@ -81,7 +81,7 @@ Deno.test("SECURITY 6.6: links planted on disk, also where uploads are kept, and
       await pause(turns % 3);
       await Deno.remove(`${home}/real`).catch(() => {});
       await Deno.rename(`${home}/aside`, `${home}/real`).catch(() => {});
-      await pause(turns % 3);
+      await pause((turns % 4) * 20);
     }
   })();
   let whole = 0;

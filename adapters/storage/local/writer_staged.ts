@@ -22,6 +22,7 @@ import {
 } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { publishFromAfar } from "./held_place.ts";
 import { type Info, peek, peekOpen } from "./info.ts";
 import { copyRange, flushed, flushing, readAt, readWhole, syncFile, writeAt } from "./io.ts";
 import { redoOf } from "./redo_facts.ts";
@@ -331,7 +332,8 @@ export class StagedWriter implements Writer {
     if (applyTo(fd, attributes)) this.#early = undefined;
     await this.#flush();
     const change = () => {
-      publish(path, target, exclusive);
+      if (this.#target.kept === undefined) publish(path, target, exclusive);
+      else publishFromAfar(this.#options.root, path, target, exclusive);
       this.#done = true;
       disown(path);
     };
