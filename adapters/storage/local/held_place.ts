@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { constants } from "node:os";
 import { FsError } from "../../../src/errors.ts";
+import { fault } from "../../../src/failpoint.ts";
 import { dirOf, keyOf, locate, nameOf } from "./confine.ts";
 import { closeQuietly, publish } from "./disk.ts";
 import { peekOpen } from "./info.ts";
@@ -39,7 +40,7 @@ export const publishFromAfar = (
       });
     }
     // Without the calls that take a descriptor the moment after the walk stays.
-    if (!moveInto(fd, file, nameOf(target), exclusive)) publish(file, target, exclusive);
+    if (!moveInto(fd, file, target, exclusive)) publish(file, target, exclusive);
   } finally {
     closeQuietly(fd);
   }
@@ -48,9 +49,11 @@ export const publishFromAfar = (
 const encoder = new TextEncoder();
 
 /** False where this cannot be done here. */
-const moveInto = (fd: number, file: string, name: string, exclusive: boolean): boolean => {
+const moveInto = (fd: number, file: string, target: string, exclusive: boolean): boolean => {
   const c = libc();
   if (!c) return false;
+  if (fault("local.rename", target)) throw Object.assign(new Error("injected"), { code: "EIO" });
+  const name = nameOf(target);
   const from = encoder.encode(`${file}\0`);
   const to = encoder.encode(`${name}\0`);
   const failed = exclusive
