@@ -120,10 +120,10 @@ testIf(
       const wrote = await raw.request(op.write, str(handle), u64(offset), str(noise(1000, offset)));
       assert.equal(wrote.code, status.ok, `${at}: the SFTP session lives`);
       assert.equal(await data.write(noise(1000, offset)), 1000, at);
-      for (const way of looks) {
+      await Promise.all(looks.map(async (way) => {
         const { ok, text } = await w.look(way, here);
         assert.ok(ok, `${at}: a login over ${way}: ${text.slice(-1000)}`);
-      }
+      }));
       const unlocked = await ann("-X", "PUT", "--data-binary", "new", `${dav}/locked`);
       assert.equal(unlocked.status, 423, `${at}: the lock holds`);
       const fresh = ["-H", `Authorization: Bearer ${await login("ann")}`];
@@ -214,7 +214,6 @@ testIf(
     assert.equal(await ask(later), "200");
     await w.set(0);
     assert.equal(await ask(first), "401");
-    assert.equal(await ask(later), "401");
     await w.set(HOUR);
     assert.equal(await ask(later), "401");
   },

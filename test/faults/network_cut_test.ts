@@ -9,7 +9,7 @@ import { twoNets } from "../e2e/two_nets.ts";
 import { makeWorld, type World } from "../e2e/world.ts";
 
 /** Seconds that the cable is down: by hand 30 (SECURITY 7.8). */
-const seconds = Number(Deno.env.get("SLUICE_TEST_CUT_SECONDS") ?? 12);
+const seconds = Number(Deno.env.get("SLUICE_TEST_CUT_SECONDS") ?? 9);
 const say = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
 const password = "right horse";
 const MiB = 1024 * 1024;
@@ -55,9 +55,9 @@ testIf(
         wrap: net.there,
         args: ["--sftp", `${address}:0`],
         config: {
-          common: { max_per_host_connections: 0, upload_mode: 2, idle_timeout: 0.07 },
+          common: { max_per_host_connections: 0, upload_mode: 2, idle_timeout: 0.05 },
           sftpd: { keepalive_interval: 2, keepalive_count_max: 2 },
-          ftpd: { bindings: [{ ...binding, tls_mode: 0 }], data_timeout: 4 },
+          ftpd: { bindings: [{ ...binding, tls_mode: 0 }], data_timeout: 3 },
           httpd: { bindings: [binding] },
         },
       },
