@@ -28,7 +28,8 @@ const mayOpen = (): boolean => {
     Deno.openSync("/dev/null").close();
     return true;
   } catch (error) {
-    // Where there is none, nothing is known to be missing.
-    return error instanceof Deno.errors.NotFound;
+    // That it may not be opened, or is not there, says nothing of descriptors.
+    const code = (error as { readonly code?: unknown }).code;
+    return code !== "EMFILE" && code !== "ENFILE";
   }
 };
