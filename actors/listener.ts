@@ -8,6 +8,7 @@ import { guardedAs } from "../src/guard/watchman.ts";
 import { type Refusal, type Refused, Registry, type Seat } from "./registry.ts";
 import { Socket } from "./socket.ts";
 import { supervise } from "./supervisor.ts";
+import { monotonic } from "../src/monotonic.ts";
 
 /** A connection that was admitted: the socket is ours to end, the seat already taken. */
 export interface Client {
@@ -16,7 +17,7 @@ export interface Client {
   readonly ip: string;
   readonly port: number;
   readonly seat: Seat;
-  /** Unix milliseconds. */
+  /** Milliseconds of {@linkcode monotonic}. */
   readonly acceptedAt: number;
 }
 
@@ -137,7 +138,7 @@ const admit = (
       ip,
       port: socket.remotePort,
       seat,
-      acceptedAt: Date.now(),
+      acceptedAt: monotonic(),
     });
   }).pipe(
     Effect.catchTag("Refused", ({ refusal }) =>

@@ -3,7 +3,7 @@ import { Config } from "../src/config/config.ts";
 import { Guard, type GuardShape } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import type { SessionInfo } from "../src/model/session.ts";
-import { type Refusal, Seats } from "./seats.ts";
+import { type Caps, type Refusal, Seats } from "./seats.ts";
 
 export type { Refusal } from "./seats.ts";
 
@@ -83,10 +83,16 @@ export class Registry extends Context.Tag("sluice/Registry")<
 }
 
 /** The caps of the settings. */
-export const capsOf = ({ common, sftpd }: Config["Type"]) => ({
+export const capsOf = ({ common, sftpd, ftpd }: Config["Type"]): Caps => ({
   total: common.max_total_connections,
   perHost: common.max_per_host_connections,
-  startups: sftpd.max_startups,
+  // Of a request only while its login is under way.
+  startups: {
+    SSH: sftpd.max_startups,
+    FTP: ftpd.max_startups,
+    DAV: sftpd.max_startups,
+    HTTP: sftpd.max_startups,
+  },
 });
 
 /** Where seats are counted: here, or in the main thread. */
@@ -110,7 +116,7 @@ export const takeGuarded = (seats: Seats, guard: GuardShape): Counter["take"] =>
     const visitor = { ip, protocol: guardedAs(protocol) };
     const turnedAway = yield* guard.admit(visitor);
     if (turnedAway) return turnedAway;
-    return seats.take(ip);
+    return seats.take(ip, visitor.protocol);
   });
 
 const ownCounter = (seats: Seats, guard: GuardShape): Counter => ({

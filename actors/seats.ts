@@ -1,4 +1,5 @@
 import type { GuardRefusal } from "../src/guard/guard.ts";
+import type { GuardedProtocol } from "../src/model/ip_list.ts";
 
 /** Why a connection or a session was not admitted. */
 export type Refusal =
@@ -13,12 +14,14 @@ export type Refusal =
 export interface Caps {
   readonly total: number;
   readonly perHost: number;
-  readonly startups: number;
+  /** Of those who have not logged in yet: a crowd of one protocol keeps nobody out of another. */
+  readonly startups: Readonly<Record<GuardedProtocol, number>>;
 }
 
 /** What one connection has taken. */
 interface Taken {
   readonly ip: string;
+  readonly protocol: GuardedProtocol;
   user?: { readonly name: string; readonly max: number };
   /** Places of the user on top of the first. */
   others: number;
@@ -48,7 +51,7 @@ export class Seats {
   readonly #hosts = new Counts();
   readonly #users = new Counts();
   readonly #taken = new Map<string, Taken>();
-  #startups = 0;
+  readonly #startups = new Counts();
   #draining = false;
 
   constructor(caps: Caps) {
@@ -56,21 +59,24 @@ export class Seats {
   }
 
   /** Takes a seat for a new connection: its id, or why there is none. */
-  take(ip: string): { readonly id: string } | { readonly refusal: Refusal } {
-    const refusal = this.#refusal(ip);
+  take(
+    ip: string,
+    protocol: GuardedProtocol,
+  ): { readonly id: string } | { readonly refusal: Refusal } {
+    const refusal = this.#refusal(ip, protocol);
     if (refusal) return { refusal };
     const id = crypto.randomUUID().replaceAll("-", "").slice(0, 20);
-    this.#taken.set(id, { ip, others: 0 });
-    this.#startups += 1;
+    this.#taken.set(id, { ip, protocol, others: 0 });
+    this.#startups.add(protocol, 1);
     this.#hosts.add(ip, 1);
     return { id };
   }
 
-  #refusal(ip: string): Refusal | undefined {
+  #refusal(ip: string, protocol: GuardedProtocol): Refusal | undefined {
     if (this.#draining) return "draining";
     if (full(this.#caps.total, this.#taken.size)) return "total";
     if (full(this.#caps.perHost, this.#hosts.get(ip))) return "per_host";
-    if (full(this.#caps.startups, this.#startups)) return "startups";
+    if (full(this.#caps.startups[protocol], this.#startups.get(protocol))) return "startups";
     return undefined;
   }
 
@@ -81,7 +87,7 @@ export class Seats {
     const refusal = this.#sit(name, max);
     if (refusal) return refusal;
     taken.user = { name, max };
-    this.#startups -= 1;
+    this.#startups.add(taken.protocol, -1);
     return undefined;
   }
 
@@ -116,7 +122,7 @@ export class Seats {
     this.#taken.delete(id);
     this.#hosts.add(taken.ip, -1);
     if (taken.user) this.#users.add(taken.user.name, -1 - taken.others);
-    else this.#startups -= 1;
+    else this.#startups.add(taken.protocol, -1);
   }
 
   /** Refuses everybody from now on. */

@@ -9,6 +9,7 @@ import type { TransferObserver } from "../src/vfs/vfs.ts";
 import { type Actor, spawn } from "./actor.ts";
 import { Registry, type Seat } from "./registry.ts";
 import { trackTransfers, type Transfers } from "./transfer.ts";
+import { monotonic, stopwatch, unixTime } from "../src/monotonic.ts";
 
 /** Control operations that may wait in one session's mailbox. */
 const MAILBOX = 256;
@@ -17,7 +18,7 @@ const POLICY_EVERY = 60_000;
 
 /** What ticks once a second for everybody, so that no connection needs timers of its own. */
 export interface Wheel {
-  /** Calls `tick` with the time in Unix milliseconds until the scope closes. */
+  /** Calls `tick` with the time of {@linkcode monotonic} until the scope closes. */
   readonly every: (tick: (now: number) => void) => Effect.Effect<void, never, Scope.Scope>;
 }
 
@@ -26,7 +27,7 @@ export const makeWheel: Effect.Effect<Wheel, never, Scope.Scope> = Effect.gen(fu
   const ticks = new Set<(now: number) => void>();
   const turn = Effect.gen(function* () {
     yield* Effect.sleep("1 second");
-    const now = yield* Effect.sync(() => Date.now());
+    const now = yield* Effect.sync(monotonic);
     for (const tick of ticks) {
       yield* Effect.catchAllCause(
         Effect.sync(() => tick(now)),
@@ -115,15 +116,16 @@ export const openSession = (
     const { username, protocol, ip, seat } = options;
     const id = `${protocol}_${seat.id}`;
     const started = Date.now();
+    const elapsed = stopwatch();
     const lanes = new Map<string, ListedLane>();
     const ended = yield* Deferred.make<void>();
-    let lastActivity = started;
+    let lastActivity = monotonic();
     let lanesOpened = 0;
-    let nextPolicy = started + POLICY_EVERY;
+    let nextPolicy = lastActivity + POLICY_EVERY;
     let state: "ready" | "draining" | "closed" = "ready";
     let reason = "the client disconnected";
     const active = () => {
-      lastActivity = Date.now();
+      lastActivity = monotonic();
     };
 
     yield* journal.record({
@@ -145,7 +147,7 @@ export const openSession = (
             ip,
             protocol,
             session_id: id,
-            elapsed: Date.now() - started,
+            elapsed: elapsed(),
             message: reason,
           });
         }),
@@ -168,7 +170,7 @@ export const openSession = (
       client_version: options.clientVersion,
       remote_address: options.remoteAddress,
       connection_time: lane?.since ?? started,
-      last_activity: lastActivity,
+      last_activity: unixTime(lastActivity),
       protocol: lane?.protocol ?? protocol,
       command: lane?.command ?? "",
       active_transfers: lane?.transfers.list() ?? [],

@@ -5,6 +5,9 @@ import { complain } from "./cli/output.ts";
 import { runCommandLine } from "./cli/program.ts";
 import { arm } from "./failpoint.ts";
 import { logNow } from "./log.ts";
+import { tellErrorsSafely } from "./stack_traces.ts";
+
+tellErrorsSafely();
 
 try {
   const failpoints = Deno.env.get("SLUICE_FAILPOINTS") ?? "";

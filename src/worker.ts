@@ -24,6 +24,7 @@ import { Participant } from "./participant.ts";
 import { sharedQuota } from "./vfs/quota_accounts.ts";
 import { LiveUploads } from "./vfs/uploads.ts";
 import { type Greeting, partOf } from "./worker_greeting.ts";
+import { tellErrorsSafely } from "./stack_traces.ts";
 
 /** All that serves clients, over what the main thread keeps. */
 const services = ({ settings, participant }: Greeting) =>
@@ -81,6 +82,7 @@ const work = (greeting: Greeting) =>
     Effect.provide(logLayer(greeting.settings.log)),
   );
 
+tellErrorsSafely();
 const port = globalThis as unknown as Port;
 
 const life = openPeer(port, {}).pipe(

@@ -4,6 +4,7 @@ import { Refused, type Registry, type Seat } from "../actors/registry.ts";
 import type { Wheel } from "../actors/session.ts";
 import { trackTransfers } from "../actors/transfer.ts";
 import { admitPatiently } from "./refusals.ts";
+import { monotonic, unixTime } from "../src/monotonic.ts";
 
 interface Place {
   readonly registry: Registry["Type"];
@@ -40,9 +41,9 @@ export const enterExchange = (place: Place): Exchange["enter"] => (user, protoco
     ));
     const id = `${protocol}_${seat.id}`;
     const started = Date.now();
-    let lastActivity = started;
+    let lastActivity = monotonic();
     const active = () => {
-      lastActivity = Date.now();
+      lastActivity = monotonic();
     };
     const transfers = trackTransfers(active);
     const ended = yield* Effect.acquireRelease(
@@ -57,7 +58,7 @@ export const enterExchange = (place: Place): Exchange["enter"] => (user, protoco
         client_version: (request.headers.get("user-agent") ?? "").slice(0, 255),
         remote_address: ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`,
         connection_time: started,
-        last_activity: lastActivity,
+        last_activity: unixTime(lastActivity),
         protocol,
         command: request.method,
         active_transfers: transfers.list(),
@@ -69,7 +70,7 @@ export const enterExchange = (place: Place): Exchange["enter"] => (user, protoco
       Effect.orElseSucceed(mayStay(username), () => true),
       (stays) => stays ? Effect.void : hangUp,
     );
-    let nextPolicy = started + POLICY_EVERY;
+    let nextPolicy = lastActivity + POLICY_EVERY;
     yield* wheel.every((now) => {
       if (idleAfter > 0 && now - lastActivity > idleAfter) Effect.runSync(hangUp);
       else if (now >= nextPolicy) {

@@ -10,6 +10,7 @@ import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
 import { type Door, type Handler, openDoor, serveConnection } from "./accept.ts";
+import { afterHandshake } from "./after_handshake.ts";
 import { enterExchange } from "./exchange_session.ts";
 import { admitPatiently, refusalResponse } from "./refusals.ts";
 import { openTlsDoor } from "./tls_door.ts";
@@ -169,7 +170,7 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
         const listener = options.tls
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);
-        return openDoor(listener, serve, handler);
+        return openDoor(listener, options.tls ? afterHandshake(serve) : serve, handler);
       };
       const door = options.address === "" ? anywhere(at) : at(options.address);
       door.finished.catch(() => {});

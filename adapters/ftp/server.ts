@@ -223,7 +223,7 @@ const serveClient = (
     yield* wheel.every((now) => {
       if (state.account || grace === 0 || now - client.acceptedAt < grace) return;
       control.reply(reply(421, "login took too long"));
-      control.destroy("login took too long");
+      control.close("login took too long");
     });
     control.open(binding.tls_mode === 2 ? tls : undefined, () => {
       control.reply(reply(220, bannerOf(settings)));

@@ -3,6 +3,7 @@ import type { Handle } from "../../src/vfs/vfs.ts";
 import { FromWire, toWire } from "./ascii.ts";
 import type { Channel } from "./channel.ts";
 import { refuse } from "./reply.ts";
+import { monotonic } from "../../src/monotonic.ts";
 
 /** Bytes of one read from the storage. */
 const CHUNK = 256 * 1024;
@@ -92,15 +93,15 @@ export const lineSender = (channel: Channel) => {
 
 /** Ends a transfer that stands still. `stop` ends the watch. */
 export const watchStill = (channel: Channel, milliseconds: number) => {
-  let last = Date.now();
+  let last = monotonic();
   let moved = 0;
   let still = false;
   const timer = setInterval(() => {
     if (channel.moved() !== moved) {
       moved = channel.moved();
-      last = Date.now();
+      last = monotonic();
     }
-    if (Date.now() - last < milliseconds) return;
+    if (monotonic() - last < milliseconds) return;
     still = true;
     channel.destroy();
   }, Math.min(milliseconds, 1000));

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { Effect, Layer } from "effect";
 import { CatalogError } from "../../src/errors.ts";
 import { IntentLog, type Unsettled } from "../../src/events/intent_log.ts";
+import { fault } from "../../src/failpoint.ts";
 import { FlushPace } from "../../src/flush_pace.ts";
 import { Left } from "./left.ts";
 import { encode, type Line } from "./record.ts";
@@ -58,7 +59,7 @@ class FileLog {
         const now = this.appendNow(entry);
         if (now !== undefined) return Effect.succeed(now);
         const { id, segment } = this.#put(entry);
-        return this.#flushed(segment, id);
+        return this.#flushed(segment, id, entry.event.virtual_path);
       } catch (cause) {
         return Effect.fail(unavailable(cause));
       }
@@ -70,6 +71,7 @@ class FileLog {
     if (flush && (this.#flushing || !this.#pace.mayBlock())) return undefined;
     const { id, segment } = this.#put(entry);
     try {
+      if (injected(entry.event.virtual_path)) throw eio();
       if (flush) this.#pace.block(() => fs.fdatasyncSync(segment.fd));
       return id;
     } catch (cause) {
@@ -196,11 +198,16 @@ class FileLog {
   }
 
   /** Waits for the flush that comes next, with whoever else does. */
-  #flushed(segment: Segment, id: string): Effect.Effect<string, CatalogError> {
+  #flushed(
+    segment: Segment,
+    id: string,
+    path: string | undefined,
+  ): Effect.Effect<string, CatalogError> {
     return Effect.async<string, CatalogError>((resume) => {
       this.#waiting.push({
         segment,
-        done: (failure) => {
+        done: (failed) => {
+          const failure = failed ?? (injected(path) ? unavailable(eio()) : undefined);
           if (failure) this.#spoil(id);
           resume(failure ? Effect.fail(failure) : Effect.succeed(id));
         },
@@ -231,6 +238,10 @@ class FileLog {
     this.cancel(id);
   }
 }
+
+/** Whether the flush of an intent about this path is to fail: a failpoint. */
+const injected = (path: string | undefined) => fault("intents.fsync", path) !== undefined;
+const eio = () => Object.assign(new Error("injected"), { code: "EIO" });
 
 const dataSync = (fd: number): Promise<CatalogError | undefined> =>
   new Promise((resolve) =>

@@ -7,6 +7,7 @@ import { type HostKey, type Negotiated, type Transport, transport } from "./patc
 import { RekeyPolicy } from "./rekey.ts";
 import { Sender } from "./sender.ts";
 import { Fields, Malformed, Message, packet, Reason } from "./wire.ts";
+import { monotonic } from "../../src/monotonic.ts";
 
 /** Before login: more than any honest client sends (keys, certificates, a few tries). */
 const MAX_EARLY_BYTES = 1024 * 1024;
@@ -124,7 +125,7 @@ export class Connection {
       onIdent: (line) => events.ident(line),
       onHandshake: (negotiated) => this.#handshaken(negotiated),
       onKexInit: () => {
-        if (!this.#rekey.admit(Date.now(), this.#transport.exchanging)) {
+        if (!this.#rekey.admit(monotonic(), this.#transport.exchanging)) {
           this.disconnect(Reason.ProtocolError, "too many key exchanges");
         }
       },
@@ -217,7 +218,7 @@ export class Connection {
       }
       this.#rekey.count(chunk.length);
       this.#transport.feed(chunk);
-      if (this.handshaken && this.#rekey.due(Date.now())) this.#transport.rekey();
+      if (this.handshaken && this.#rekey.due(monotonic())) this.#transport.rekey();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       try {
@@ -229,7 +230,7 @@ export class Connection {
   }
 
   #handshaken(negotiated: Negotiated): void {
-    this.#rekey.done(Date.now());
+    this.#rekey.done(monotonic());
     this.budget.give(this.#held);
     this.#held = 0;
     if (this.#state !== "exchange") return;
@@ -238,7 +239,7 @@ export class Connection {
   }
 
   #packet(type: number, payload: Buffer): void {
-    this.lastPacket = Date.now();
+    this.lastPacket = monotonic();
     const fields = new Fields(payload, 1);
     if (this.#state === "auth") {
       if (++this.#early.packets > MAX_EARLY_PACKETS) throw new Malformed("too much before login");

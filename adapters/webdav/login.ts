@@ -7,6 +7,7 @@ import { loginRefusal } from "../../src/identity/gate.ts";
 import { Identity } from "../../src/identity/identity.ts";
 import { isOwn, type ShownCertificate } from "../../src/identity/tls_certificate.ts";
 import type { LoginMethod, User } from "../../src/model/user.ts";
+import { monotonicMillis } from "../../src/monotonic.ts";
 
 /** Milliseconds that a verified login is believed, and that an account is not looked at again. */
 const BELIEVED = 60_000;
@@ -52,9 +53,10 @@ export const basicLogin = Effect.gen(function* () {
     Effect.gen(function* () {
       const entry = kept.get(key);
       const now = yield* Clock.currentTimeMillis;
+      const elapsed = yield* monotonicMillis;
       if (!entry) return undefined;
-      if (entry.until > now) {
-        if (entry.looked + LOOK_AFTER > now) return entry.user;
+      if (entry.until > elapsed) {
+        if (entry.looked + LOOK_AFTER > elapsed) return entry.user;
         const user = yield* users.effective(entry.user.username);
         const same = user !== undefined && user.password_hash === entry.user.password_hash &&
           loginRefusal(user, { ip, protocol: "DAV", now, method: entry.method }) === undefined &&
@@ -62,7 +64,7 @@ export const basicLogin = Effect.gen(function* () {
             certificate !== undefined && isOwn(user, naming_rules, certificate));
         if (same) {
           entry.user = user;
-          entry.looked = now;
+          entry.looked = elapsed;
           return user;
         }
       }
@@ -80,13 +82,13 @@ export const basicLogin = Effect.gen(function* () {
         outcome = yield* login.password(name, password);
       }
       if (outcome?._tag !== "Accepted") return undefined;
-      const now = yield* Clock.currentTimeMillis;
+      const elapsed = yield* monotonicMillis;
       const oldest = kept.size >= MAX_KEPT ? kept.keys().next().value : undefined;
       if (oldest !== undefined) kept.delete(oldest);
       // Read again: an upgraded hash would look like a changed password.
       const user = (yield* users.effective(outcome.user.username)) ?? outcome.user;
       const method = outcome.method as LoginMethod;
-      kept.set(key, { user, method, until: now + BELIEVED, looked: now });
+      kept.set(key, { user, method, until: elapsed + BELIEVED, looked: elapsed });
       return user;
     });
 

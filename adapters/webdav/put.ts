@@ -1,4 +1,4 @@
-import { Clock, Effect, type Scope } from "effect";
+import { Effect, type Scope } from "effect";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import { toReplace } from "../../src/vfs/vfs.ts";
@@ -6,6 +6,7 @@ import { parent } from "../../src/vpath.ts";
 import { checkChange, mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked, seen } from "./context.ts";
 import { refuse } from "./status.ts";
+import { stopwatch } from "../../src/monotonic.ts";
 
 /** Whether a PUT is bound to a version of the file; a lock's token alone is bound to none. */
 const restsOnVersion = ({ headers }: Request): boolean =>
@@ -41,7 +42,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
     }
     // Whoever wants to be the first is told at the end too, when another was faster.
     const exclusive = !before && request.headers.has("if-none-match");
-    const began = yield* Clock.currentTimeMillis;
+    const elapsed = stopwatch();
     const late = (error: FsError) =>
       exclusive && error.reason === "AlreadyExists" ? refuse(412) : error;
     const handle = yield* Effect.mapError(vfs.open(path, { ...toReplace, exclusive }), late);
@@ -50,7 +51,7 @@ export const put = (dav: Dav): Effect.Effect<Response, DavFailure, Scope.Scope> 
       catch: (error) =>
         error instanceof FsError ? error : refuse(400, "the body ended before its end"),
     });
-    if ((yield* Clock.currentTimeMillis) - began > PATIENCE) {
+    if (elapsed() > PATIENCE) {
       yield* mayChange(dav, path, tokens);
     }
     if (before && restsOnVersion(request)) {

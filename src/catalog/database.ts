@@ -1,7 +1,8 @@
-import { type Cause, Clock, Context, Effect, Either, Exit, Random } from "effect";
+import { type Cause, Context, Effect, Either, Exit, Random } from "effect";
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { CatalogError } from "../errors.ts";
 import type { Tables } from "./rows.ts";
+import { monotonicMillis } from "../monotonic.ts";
 
 export type Db = Kysely<Tables>;
 
@@ -68,11 +69,11 @@ export const whenFree = <A>(
   work: Effect.Effect<A, CatalogError>,
 ): Effect.Effect<A, CatalogError> =>
   Effect.gen(function* () {
-    const until = (yield* Clock.currentTimeMillis) + patience;
+    const until = (yield* monotonicMillis) + patience;
     for (let pause = 4;; pause = Math.min(pause * 2, 200)) {
       const result = yield* Effect.either(work);
       if (Either.isRight(result)) return result.right;
-      const late = (yield* Clock.currentTimeMillis) >= until;
+      const late = (yield* monotonicMillis) >= until;
       if (result.left.reason !== "Busy" || late) return yield* result.left;
       yield* Effect.sleep(pause * (0.5 + (yield* Random.next)));
     }

@@ -13,6 +13,7 @@ import {
   rows,
   takeLock,
 } from "./dav_steps.ts";
+import { monotonicMillis } from "../monotonic.ts";
 
 /** Milliseconds that a user is known to have nothing, where no other node writes. */
 const KNOWN_EMPTY = 1000;
@@ -40,7 +41,7 @@ export const davLayer: Layer.Layer<DavState, never, Database | Writer | Journal>
 
     const hasNothing = (owner: string): Effect.Effect<boolean, CatalogError> =>
       Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis;
+        const now = yield* monotonicMillis;
         const until = empty.get(owner) ?? 0;
         if (until > now && until <= now + knownFor) return true;
         const before = writes;
@@ -129,7 +130,7 @@ export const davLayer: Layer.Layer<DavState, never, Database | Writer | Journal>
       follow: (owner) =>
         Effect.flatMap(hasNothing(owner), (nothing) => nothing ? Effect.void : journal.flush),
       claim: (owner, path, version) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.map(monotonicMillis, (now) => {
           for (const [key, until] of claims) {
             if (until > now) break;
             claims.delete(key);

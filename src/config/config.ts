@@ -201,6 +201,8 @@ export const Ftpd = section({
   banner: withDefault(S.String, ""),
   /** Seconds from accept to logged in (FTP-20). */
   login_grace: withDefault(Count, 120),
+  /** Connections that have not logged in yet; more are refused. */
+  max_startups: withDefault(Count, 100),
   /** Seconds in which a data connection has to come, and then to move bytes. */
   data_timeout: withDefault(S.Int.pipe(S.positive()), 20),
 });

@@ -8,6 +8,7 @@ import { canonicalAddress } from "./address.ts";
 import { Guard, type Offence, type Visitor } from "./guard.ts";
 import { IpTable } from "./ip_table.ts";
 import { RateLimits } from "./rate.ts";
+import { monotonicMillis } from "../monotonic.ts";
 
 const minute = 60_000;
 /** How soon what another node or process changed is seen, and growing bans are stored. */
@@ -176,9 +177,9 @@ export const watchman: Layer.Layer<
           Effect.logError(`guard: an offence was not kept: ${error.message}`)),
       );
 
-    const throttle = (visitor: Visitor, now: number) => {
+    const throttle = (visitor: Visitor, elapsed: number) => {
       if (known.mode(ipListTypes.ratelimit, visitor) === 1) return Effect.succeed(undefined);
-      const verdict = limits.take(visitor.ip, visitor.protocol, now);
+      const verdict = limits.take(visitor.ip, visitor.protocol, elapsed);
       if ("wait" in verdict && verdict.wait === 0) return Effect.succeed(undefined);
       if ("refused" in verdict || waiting >= MAY_WAIT) {
         const scores = "refused" in verdict && verdict.scores;
@@ -207,7 +208,7 @@ export const watchman: Layer.Layer<
           if (common.allowlist_status === 1 && known.mode(ipListTypes.allow, visitor) !== 1) {
             return { refusal: "not_listed" } as const;
           }
-          return yield* throttle(visitor, now);
+          return yield* throttle(visitor, yield* monotonicMillis);
         }),
       isBanned: (visitor) =>
         Effect.map(Clock.currentTimeMillis, (now) => barred(spelled(visitor), now)),

@@ -18,6 +18,7 @@ import type { SecondFactor } from "./second_factor.ts";
 import { isOwn } from "./tls_certificate.ts";
 import { Tries } from "./tries.ts";
 import { type Verdict, wrong } from "./verdict.ts";
+import { monotonicMillis } from "../monotonic.ts";
 
 /** Milliseconds from the end of a failed check to its answer (BEHAVIOUR AUTH-17). */
 const failureDelay = 1000;
@@ -127,7 +128,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
         const name = nameOf(typed);
         const wasHalf = passedKey !== undefined;
         const label = wasHalf && method !== "publickey" ? `publickey+${method}` : method;
-        workStarted = yield* Clock.currentTimeMillis;
+        workStarted = yield* monotonicMillis;
         const exit = yield* Effect.exit(Effect.gen(function* () {
           if (fault("identity.step", method)) return yield* Effect.die("failpoint identity.step");
           const verdict = yield* work(name);
@@ -155,7 +156,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
         if (method === "publickey") keysRefused = true;
         else if (Exit.isSuccess(exit)) yield* offend();
         if (method !== "publickey") {
-          const elapsed = Math.max(0, (yield* Clock.currentTimeMillis) - workStarted);
+          const elapsed = Math.max(0, (yield* monotonicMillis) - workStarted);
           yield* Effect.sleep(failureDelay + answerGrid - elapsed % answerGrid);
         }
         return refused();
@@ -210,7 +211,7 @@ export const makeLogin = (context: LoginContext): Effect.Effect<Login> =>
     const askOne = (ask: Parameters<Login["keyboardInteractive"]>[1], text: string) =>
       Effect.gen(function* () {
         const answers = yield* Effect.option(ask([{ text, echo: false }]));
-        workStarted = yield* Clock.currentTimeMillis;
+        workStarted = yield* monotonicMillis;
         if (Option.isNone(answers) || answers.value.length !== 1) return undefined;
         return answers.value[0];
       });

@@ -6,6 +6,7 @@ import type { CatalogError } from "../errors.ts";
 import type { User } from "../model/user.ts";
 import { MasterKey, unseal } from "./sealed.ts";
 import { Totp } from "./totp.ts";
+import { monotonicMillis } from "../monotonic.ts";
 
 /** Wrong codes after which an account's second factor is locked, over all connections. */
 const mostWrong = 10;
@@ -35,8 +36,9 @@ export class SecondFactor extends Context.Tag("sluice/SecondFactor")<SecondFacto
           refusal: (user, code) =>
             Effect.gen(function* () {
               const now = yield* Clock.currentTimeMillis;
+              const since = yield* monotonicMillis;
               const before = wrong.get(user.username);
-              if (before && before.lockedUntil > now) return "the second factor is locked";
+              if (before && before.lockedUntil > since) return "the second factor is locked";
               const config = user.filters.totp_config;
               const profile = mfa.totp.find(({ name }) => name === config?.config_name);
               const secret = config?.secret && unseal(key, config.secret, user.username);
@@ -48,7 +50,7 @@ export class SecondFactor extends Context.Tag("sluice/SecondFactor")<SecondFacto
                 ? before
                 : { count: 0, lockedUntil: 0 };
               entry.count += 1;
-              if (entry.count >= mostWrong) entry.lockedUntil = now + lockTime;
+              if (entry.count >= mostWrong) entry.lockedUntil = since + lockTime;
               remember(wrong, user.username, entry);
               const step = yield* totp.check(secret, profile.algo, code.trim(), now);
               if (step === undefined) return "the authentication code is wrong";

@@ -1,5 +1,6 @@
 import { FsError } from "../errors.ts";
 import { homeStripes, type Participant, type SharedMemory } from "../participant.ts";
+import { monotonic } from "../monotonic.ts";
 
 /** Looks at a taken word before the thread gives its core away. */
 const SPINS = 200;
@@ -90,9 +91,9 @@ export class Turns {
 /** Waits, without leaving the turn of the event loop, while the word has this value. */
 const whileIs = (all: Int32Array<SharedArrayBuffer>, at: number, value: number): void => {
   for (let i = 0; i < SPINS; i++) if (Atomics.load(all, at) !== value) return;
-  const end = Date.now() + LIMIT;
+  const end = monotonic() + LIMIT;
   while (Atomics.load(all, at) === value) {
-    if (Date.now() > end) {
+    if (monotonic() > end) {
       throw new FsError({
         reason: "Busy",
         op: "wait",

@@ -23,6 +23,7 @@ import {
 import type { Payer, Quota, Usage } from "./quota.ts";
 import type { Elsewhere, Uploads } from "./uploads.ts";
 import type { TransferObserver } from "./vfs.ts";
+import { stopwatch } from "../monotonic.ts";
 
 /** What all sessions of the process share. */
 export interface Services {
@@ -199,7 +200,7 @@ export class Access {
     const payer = this.payer(spot);
     const { username } = payer;
     const settle = adjust ?? ((usage: Usage) => quota.adjust(payer, usage));
-    const started = Date.now();
+    const elapsed = stopwatch();
     const unable = (cause: unknown) =>
       this.unprepared(event.action, event.virtual_path ?? "", cause);
     const run = Effect.matchEffect(
@@ -215,7 +216,7 @@ export class Access {
               return Effect.flatMap(settle(usage), (moved) =>
                 Effect.as(
                   prepared.settle(
-                    { elapsed: Date.now() - started, ...facts },
+                    { elapsed: elapsed(), ...facts },
                     { username, ...moved },
                     unflushed,
                   ),

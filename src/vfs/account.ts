@@ -1,5 +1,6 @@
 import { Line, lineBytes } from "./line.ts";
 import type { Usage } from "./quota.ts";
+import { monotonic } from "../monotonic.ts";
 
 /** Numbers of one account, 8 bytes each: from `line` the {@linkcode Line}, after `parts` three for every participant. */
 const at = {
@@ -217,16 +218,16 @@ export class Account {
         Atomics.compareExchange(this.#words, this.#lock, 0, this.#life) === 0
       ) return;
     }
-    let since = Date.now();
+    let since = monotonic();
     let seen = 0;
     for (;;) {
       const holder = Atomics.compareExchange(this.#words, this.#lock, 0, this.#life);
       if (holder === 0) return;
       if (holder !== seen) {
         seen = holder;
-        since = Date.now();
+        since = monotonic();
       } else if (
-        Date.now() - since > DEAD_AFTER &&
+        monotonic() - since > DEAD_AFTER &&
         Atomics.compareExchange(this.#words, this.#lock, holder, this.#life) === holder
       ) return;
       // The holder lost its core, or collects garbage: leave it ours.

@@ -3,6 +3,7 @@ import { FsError } from "../errors.ts";
 import type { Unflushed } from "../events/journal.ts";
 import { promised } from "./promised.ts";
 import { hashSeed, lateStripes as stripes, type Participant, pathHash } from "../participant.ts";
+import { monotonic } from "../monotonic.ts";
 
 /** Milliseconds after which a waiting thread looks again by itself, and after which it gives up. */
 const LOOK_AGAIN = 250;
@@ -139,11 +140,11 @@ export class LatePaths {
 
   #until(word: number, free: () => boolean): Effect.Effect<void, FsError> {
     return Effect.async((resume) => {
-      const end = Date.now() + LIMIT;
+      const end = monotonic() + LIMIT;
       const look = (): void => {
         const value = Atomics.load(this.#words, word);
         if (free()) return resume(Effect.void);
-        if (Date.now() > end) return resume(Effect.fail(busy()));
+        if (monotonic() > end) return resume(Effect.fail(busy()));
         const wait = Atomics.waitAsync(this.#words, word, value, LOOK_AGAIN);
         if (wait.async) void wait.value.then(look);
         else look();

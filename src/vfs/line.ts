@@ -1,3 +1,5 @@
+import { commonMonotonic } from "../monotonic.ts";
+
 /** Which way bytes go, as the user sees it. */
 export type Direction = "upload" | "download";
 
@@ -11,7 +13,7 @@ export const lineBytes = 8 * 5;
 
 /** Microseconds that a line may have been idle and still make up for: a burst of a tenth of a second. */
 const BURST = 100_000n;
-/** A line that is taken for longer than this was left by a clock that has been set back. */
+/** A line that is taken for longer than this was left by a clock that has been set back: not every system has another. */
 const FOREVER = 24n * 3600n * 1_000_000n;
 
 /**
@@ -31,10 +33,10 @@ export class Line {
   }
 
   /** Takes a slot for `bytes` at `rate` bytes a second; answers the milliseconds until it may be used. */
-  reserve(way: Direction, bytes: number, rate: number, now = Date.now()): number {
+  reserve(way: Direction, bytes: number, rate: number, now = commonMonotonic()): number {
     const i = at.busyUntil[way];
     const cost = BigInt(Math.ceil(bytes / rate * 1e6));
-    const time = BigInt(now) * 1000n;
+    const time = BigInt(Math.round(now * 1000));
     for (;;) {
       const busy = Atomics.load(this.#words, i);
       const from = busy < time - BURST || busy > time + FOREVER ? time - BURST : busy;

@@ -98,7 +98,7 @@ export const abandon = (handle: UploadHandle): Effect.Effect<void> => {
     status,
     message,
     file_size: status === 3 ? 0 : writer.size,
-    elapsed: Date.now() - handle.started,
+    elapsed: handle.elapsed(),
   }));
   if (discard) return record;
   return Effect.catchAll(access.locked([access.at(path)], keep), () => record);
@@ -157,7 +157,7 @@ const journalled = (
       path,
     ),
     ({ entry, unflushed }) => ({
-      facts: { file_size: entry.size, elapsed: Date.now() - handle.started },
+      facts: { file_size: entry.size, elapsed: handle.elapsed() },
       usage: changeOf(old, entry.size),
       unflushed: unflushed && access.services.late.enter(nameOf(spot), unflushed),
     }),

@@ -47,7 +47,7 @@ export const publishNow = (handle: UploadHandle): boolean => {
     const moved = handle.parts.lease.settle(usage);
     uploads.recount(identity, key, entry.size);
     prepared.settle(
-      { file_size: entry.size, elapsed: Date.now() - handle.started },
+      { file_size: entry.size, elapsed: handle.elapsed() },
       { username: payer.username, ...moved },
       late.enter(name, unflushed),
     );

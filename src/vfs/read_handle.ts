@@ -10,6 +10,7 @@ import type { Ending } from "./ending.ts";
 import { promised } from "./promised.ts";
 import type { Flow } from "./limits.ts";
 import type { OwnedHandle } from "./vfs.ts";
+import { stopwatch } from "../monotonic.ts";
 
 /** A download. One event at its end, if anything was read. */
 export class ReadHandle implements OwnedHandle {
@@ -18,7 +19,7 @@ export class ReadHandle implements OwnedHandle {
   readonly #ending: Ending;
   readonly #watch: { moved(bytes: number): void; end(): void } | undefined;
   readonly #flow: Flow | undefined;
-  readonly #started = Date.now();
+  readonly #elapsed = stopwatch();
   #moved = 0;
   #failed = false;
   #over = false;
@@ -107,7 +108,7 @@ export class ReadHandle implements OwnedHandle {
     return this.#access.event("download", this.path, {
       status: this.#failed ? 2 : 1,
       file_size: this.#moved,
-      elapsed: Date.now() - this.#started,
+      elapsed: this.#elapsed(),
     });
   }
 }

@@ -14,6 +14,7 @@ import { abandon, publish } from "./publish.ts";
 import { publishNow } from "./publish_now.ts";
 import type { Lease } from "./quota.ts";
 import type { OpenOptions, OwnedHandle } from "./vfs.ts";
+import { stopwatch } from "../monotonic.ts";
 
 /** What an upload was opened with. */
 export interface UploadParts {
@@ -32,6 +33,7 @@ const empty = new Uint8Array(0);
 /** An upload, perhaps read as well. Nothing counts before `close` has committed it. */
 export class UploadHandle implements OwnedHandle {
   readonly started = Date.now();
+  readonly elapsed = stopwatch();
   /** First failure of a write: the upload cannot be committed any more. */
   failure: FsError | undefined;
   /** Mode and times to set at commit. */

@@ -8,6 +8,7 @@ import { Journal } from "../../src/events/journal.ts";
 import { Guard } from "../../src/guard/guard.ts";
 import { Identity } from "../../src/identity/identity.ts";
 import type { VPath } from "../../src/vpath.ts";
+import { monotonic } from "../../src/monotonic.ts";
 import { live } from "../harness.ts";
 
 /** A session over a connection that only notes how it was hung up, and a wheel turned by hand. */
@@ -53,7 +54,7 @@ const session = (allowed: () => boolean) =>
         fork: (effect) => void Effect.runFork(effect),
       });
     }).pipe(Effect.provide(services), Scope.extend(scope));
-    const turn = (seconds: number) => ticks.forEach((tick) => tick(Date.now() + seconds * 1000));
+    const turn = (seconds: number) => ticks.forEach((tick) => tick(monotonic() + seconds * 1000));
     return { opened, events, ended, turn, close: Scope.close(scope, Exit.void) };
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { leftovers } from "./files.ts";
 import { apiUsers, curl, refusal } from "./http_client.ts";
+import { oneTimeCode } from "./one_time_code.ts";
 import { eventually, must } from "./process.ts";
 import { Server } from "./server.ts";
 import { fileWorld, makeWorld } from "./world.ts";
@@ -18,19 +18,6 @@ const world = fileWorld([
 ], { args: ["--http", "127.0.0.1:0", "--workers", "2"] });
 const { as, base, bearer, login, names, url } = apiUsers(world, password);
 const ann = (...args: string[]) => as("ann", ...args);
-
-/** RFC 6238, six digits, SHA-1, of a base32 secret. */
-const totp = (secret: string): string => {
-  const bits = [...secret].map((c) =>
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")
-  ).join("");
-  const key = Uint8Array.from(bits.match(/.{8}/g) ?? [], (b) => parseInt(b, 2));
-  const counter = new Uint8Array(8);
-  new DataView(counter.buffer).setBigUint64(0, BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = createHmac("sha1", key).update(counter).digest();
-  const at = (mac.at(-1) ?? 0) & 15;
-  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-};
 
 Deno.test("a token is given for the right password, ends at logout and stands for one account", async () => {
   const { server } = world();
@@ -98,7 +85,7 @@ Deno.test("a one-time code is asked for where the account has one for HTTP, and 
     ...["user", "totp", "coded", "enable", "--protocols", "HTTP", "--json"],
   );
   const { secret } = JSON.parse(enrolled.stdout);
-  const code = totp(secret);
+  const code = oneTimeCode(secret);
   const ask = async (...headers: string[]) =>
     (await curl("-u", `coded:${password}`, ...headers, `${base()}/token`)).status;
   assert.equal(await ask(), 401);

@@ -57,3 +57,13 @@ export const canMount = async (): Promise<boolean> => {
 /** Whether one process may trace another. */
 export const canTrace = async (): Promise<boolean> =>
   await installed("strace") && await succeeds("strace", ["-f", "-o", "/dev/null", "true"]);
+
+const fakers = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map((machine) =>
+  `/usr/lib/${machine}/faketime/libfaketime.so.1`
+);
+
+/** The library that gives a program another clock on the wall; undefined where it is not installed. */
+export const fakeTime = async (): Promise<string | undefined> => {
+  for (const path of fakers) if (await succeeds("test", ["-e", path])) return path;
+  return undefined;
+};

@@ -8,6 +8,7 @@ import type { CatalogError, FsError } from "../../src/errors.ts";
 import { loginRefusal } from "../../src/identity/gate.ts";
 import type { KeyFileError } from "../../src/identity/key_files.ts";
 import { TokenStore } from "../../src/identity/token_store.ts";
+import { monotonicMillis } from "../../src/monotonic.ts";
 import type { User } from "../../src/model/user.ts";
 import { type Vfs, VfsFactory } from "../../src/vfs/vfs.ts";
 
@@ -53,6 +54,18 @@ export const bearerTokens = Effect.gen(function* () {
   const users = yield* Users;
   const factory = yield* VfsFactory;
 
+  let shift = -Infinity;
+  /**
+   * Now, or what it would be had nobody set the clock back since the start: no
+   * token of before that comes from the future (SECURITY 7.12).
+   */
+  const latest = Effect.gen(function* () {
+    const elapsed = yield* monotonicMillis;
+    shift = Math.max(shift, (yield* Clock.currentTimeMillis) - elapsed);
+    return shift + elapsed;
+  });
+  yield* latest;
+
   const issue = (user: User, ip: string): Effect.Effect<IssuedToken> =>
     Effect.gen(function* () {
       const now = Math.floor((yield* Clock.currentTimeMillis) / 1000);
@@ -75,10 +88,10 @@ export const bearerTokens = Effect.gen(function* () {
     Effect.gen(function* () {
       const known = genuine.get(token);
       const now = (yield* Clock.currentTimeMillis) / 1000;
-      if (known && (known.exp ?? 0) > now && (known.iat ?? Infinity) <= now) return known;
+      if (known && (known.exp ?? 0) > now) return known;
       genuine.delete(token);
       const payload = yield* Effect.tryPromise({
-        try: () => verify(token, secret, { alg: "HS256", aud: audience }),
+        try: () => verify(token, secret, { alg: "HS256", aud: audience, iat: false }),
         catch: () => new Unauthorised({ why: "the token is not valid, or has expired" }),
       });
       const oldest = genuine.size >= mostGenuine ? genuine.keys().next().value : undefined;
@@ -98,8 +111,9 @@ export const bearerTokens = Effect.gen(function* () {
       if (token === undefined || token.length > mostTokenLength) {
         return yield* new Unauthorised({ why: "a bearer token is needed" });
       }
-      const { sub, jti, ...claims } = yield* verified(token);
+      const { sub, jti, iat, ...claims } = yield* verified(token);
       const no = new Unauthorised({ why: "the token is not valid any more" });
+      if (typeof iat !== "number" || iat > (yield* latest) / 1000) return yield* no;
       if (typeof sub !== "string" || typeof jti !== "string" || claims["ip"] !== ip) {
         return yield* no;
       }

@@ -1,4 +1,4 @@
-import { Clock, Effect, Option } from "effect";
+import { Effect, Option } from "effect";
 import type { Settings } from "../../../src/config/config.ts";
 import { printable } from "../../../src/vpath.ts";
 import type { Engine } from "../engine.ts";
@@ -8,6 +8,7 @@ import { hashSum } from "./hash_sum.ts";
 import { terminal } from "./terminal.ts";
 import { copyCommand, removeCommand } from "./tree_commands.ts";
 import { splitWords } from "./words.ts";
+import { stopwatch } from "../../../src/monotonic.ts";
 
 /**
  * Finds what serves the line of an SSH `exec` request, undefined to refuse it.
@@ -69,15 +70,14 @@ const builtin =
   (line: string, command: Command, given: ReadonlyArray<string>): Engine => (channel, { vfs }) =>
     Effect.gen(function* () {
       const out = terminal(channel);
-      const start = yield* Clock.currentTimeMillis;
+      const elapsed = stopwatch();
       const words = operands(given);
       const fits = words !== undefined && words.length >= command.least &&
         words.length <= command.most;
       const status = fits
         ? yield* command.run({ words, vfs, channel, terminal: out })
         : yield* Effect.as(out.complain(`usage: ${command.usage}`), 2);
-      const elapsed = (yield* Clock.currentTimeMillis) - start;
-      yield* vfs.recordCommand(printable(line), { ok: status === 0, elapsed });
+      yield* vfs.recordCommand(printable(line), { ok: status === 0, elapsed: elapsed() });
       return status;
     });
 

@@ -7,6 +7,8 @@ const open = () => {
     getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
     faccessat: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+    renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+    linkat: { parameters: ["i32", "buffer", "i32", "buffer", "i32"], result: "i32" },
     __errno_location: { parameters: [], result: "pointer" },
   });
   const errno = symbols.__errno_location();

@@ -8,6 +8,7 @@ import { dirOf, keyOf, nameOf } from "./confine.ts";
 import { disown, type LocalOptions, publish } from "./disk.ts";
 import { entryOf } from "./entry.ts";
 import { toFsError } from "./errors.ts";
+import { publishFromAfar } from "./held_place.ts";
 import { type Info, peek, peekOpen } from "./info.ts";
 import { flushed, flushing } from "./io.ts";
 import { redoOf } from "./redo_facts.ts";
@@ -167,7 +168,8 @@ export class StagedWriter implements Writer {
     await this.#content.setAttributes(attributes);
     await this.#content.flush();
     const change = () => {
-      publish(path, target, exclusive);
+      if (this.#target.kept === undefined) publish(path, target, exclusive);
+      else publishFromAfar(this.#options.root, path, target, exclusive);
       this.#done = true;
       disown(path);
     };
