@@ -1,8 +1,8 @@
 import { Effect, Either } from "effect";
+import { checkConditions, etagOf } from "../../actors/http_conditions.ts";
 import { covers, type Lock } from "../../src/dav/state.ts";
-import type { Entry } from "../../src/model/entry.ts";
 import type { VPath } from "../../src/vpath.ts";
-import { type Dav, type DavFailure, etagOf, type Seen, seen } from "./context.ts";
+import { type Dav, type DavFailure, type Seen, seen } from "./context.ts";
 import { parseDestination, type Target } from "./paths.ts";
 import { type DavError, refuse } from "./status.ts";
 
@@ -113,39 +113,6 @@ export const mayChange = (
     return yield* refuse(423, undefined, "<D:lock-token-submitted/>");
   });
 
-const parseTags = (header: string): ReadonlyArray<string> | "*" =>
-  header.trim() === "*" ? "*" : [...header.matchAll(/(?:W\/)?"[^"]*"/g)].map(([tag]) => tag);
-
-/** If-Match, If-None-Match and their times (RFC 9110 section 13.2.2). 304 only for GET and HEAD. */
-export const checkConditions = (
-  request: Request,
-  entry: Entry | undefined,
-): 304 | 412 | undefined => {
-  const { headers, method } = request;
-  const reads = method === "GET" || method === "HEAD";
-  const tag = entry && entry.kind === "file" ? etagOf(entry) : undefined;
-  const match = headers.get("if-match");
-  if (match !== null) {
-    const tags = parseTags(match);
-    if (tags === "*" ? entry === undefined : tag === undefined || !tags.includes(tag)) return 412;
-  } else {
-    const since = Date.parse(headers.get("if-unmodified-since") ?? "");
-    if (!Number.isNaN(since) && entry && seconds(entry) > since) return 412;
-  }
-  const none = headers.get("if-none-match");
-  if (none !== null) {
-    const tags = parseTags(none);
-    const same = tags === "*"
-      ? entry !== undefined
-      : tag !== undefined && tags.some((t) => t.replace(/^W\//, "") === tag);
-    if (same) return reads ? 304 : 412;
-  } else if (reads && entry) {
-    const since = Date.parse(headers.get("if-modified-since") ?? "");
-    if (!Number.isNaN(since) && seconds(entry) <= since) return 304;
-  }
-  return undefined;
-};
-
 /**
  * Fails with 412 unless the conditions of a change hold. Of what may not be
  * looked at none does, but for If-None-Match on a PUT, which the upload itself keeps.
@@ -162,9 +129,6 @@ export const checkChange = (
     ? Effect.fail(refuse(412))
     : Effect.void;
 };
-
-/** HTTP dates have whole seconds. */
-const seconds = (entry: Entry) => Math.floor(entry.mtime / 1000) * 1000;
 
 /** The place that a COPY or MOVE goes to. */
 export const destination = (dav: Dav): Effect.Effect<Target, DavFailure> =>

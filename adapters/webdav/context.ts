@@ -53,11 +53,6 @@ const orHidden = (look: Effect.Effect<Seen, FsError>): Effect.Effect<Seen, FsErr
     () => Effect.succeed({ entry: undefined, hidden: true }),
   );
 
-/** Strong entity tag: of the store, or made of time and size. */
-export const etagOf = (entry: Entry): string =>
-  `"${entry.etag ?? `${Math.round(entry.mtime * 1000).toString(36)}-${entry.size.toString(36)}`}"`
-    .replace(/[^\x21-\x7e]/g, "");
-
 /** The modification time that Nextcloud's clients send along (BEHAVIOUR DAV-07), in Unix milliseconds. */
 export const mtimeAsked = ({ headers }: Request): number | undefined => {
   const seconds = Number(headers.get("x-oc-mtime") || NaN);

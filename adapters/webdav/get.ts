@@ -1,9 +1,8 @@
 import { Effect, Exit, type Scope } from "effect";
-import type { Entry } from "../../src/model/entry.ts";
+import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
 import { basename } from "../../src/vpath.ts";
 import { type Handle, toRead } from "../../src/vfs/vfs.ts";
-import { checkConditions } from "./conditions.ts";
-import { type Dav, type DavFailure, etagOf } from "./context.ts";
+import type { Dav, DavFailure } from "./context.ts";
 import { mediaType } from "./media_type.ts";
 import { parseRanges, type Range } from "./ranges.ts";
 
@@ -33,7 +32,7 @@ export const get = (
     const failed = checkConditions(request, entry);
     if (failed !== undefined) return new Response(null, { status: failed, headers });
     const type = mediaType(basename(target.path));
-    const ranges = head || !sameVersion(request, entry)
+    const ranges = head || !sameVersion(request.headers, entry)
       ? undefined
       : parseRanges(request.headers.get("range"), entry.size);
     if (ranges?.length === 0) {
@@ -74,14 +73,6 @@ export const get = (
   });
 
 const whole = (size: number): ReadonlyArray<Range> => size === 0 ? [] : [{ from: 0, to: size }];
-
-/** If-Range (RFC 9110 section 13.1.5): a range of another version is no range. */
-const sameVersion = (request: Request, entry: Entry): boolean => {
-  const header = request.headers.get("if-range");
-  if (header === null) return true;
-  if (/^(W\/)?"/.test(header)) return header === etagOf(entry);
-  return Date.parse(header) === Math.floor(entry.mtime / 1000) * 1000;
-};
 
 /** Bytes as the client takes them. The end of the scope cuts what is not sent yet. */
 const stream = (

@@ -1,8 +1,9 @@
 import { Effect } from "effect";
+import { checkConditions } from "../../actors/http_conditions.ts";
 import type { Lock } from "../../src/dav/state.ts";
 import { toReplace } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
-import { checkConditions, mayChange, submittedTokens } from "./conditions.ts";
+import { mayChange, submittedTokens } from "./conditions.ts";
 import { type Dav, type DavFailure, entryIfAny, readText } from "./context.ts";
 import { href } from "./paths.ts";
 import { activeLock } from "./properties.ts";

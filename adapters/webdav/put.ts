@@ -1,10 +1,11 @@
 import { Effect, type Scope } from "effect";
+import { etagOf } from "../../actors/http_conditions.ts";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import { toReplace } from "../../src/vfs/vfs.ts";
 import { parent } from "../../src/vpath.ts";
 import { checkChange, mayChange, submittedTokens } from "./conditions.ts";
-import { type Dav, type DavFailure, entryIfAny, etagOf, mtimeAsked, seen } from "./context.ts";
+import { type Dav, type DavFailure, entryIfAny, mtimeAsked, seen } from "./context.ts";
 import { refuse } from "./status.ts";
 import { stopwatch } from "../../src/monotonic.ts";
 

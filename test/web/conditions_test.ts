@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Entry } from "../../src/model/entry.ts";
-import { checkConditions, etagOf, parseRange, sameVersion } from "../../web/api/conditions.ts";
+import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
+import { parseRange } from "../../web/api/range.ts";
 import { contentHeaders, disposition } from "../../web/api/disposition.ts";
 
 const entry: Entry = { name: "a", kind: "file", size: 10, mtime: 1_700_000_000_500 };

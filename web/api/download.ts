@@ -1,7 +1,8 @@
 import { Effect, type Scope } from "effect";
 import { toRead } from "../../src/vfs/vfs.ts";
 import { basename } from "../../src/vpath.ts";
-import { checkConditions, etagOf, parseRange, sameVersion } from "./conditions.ts";
+import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
+import { parseRange } from "./range.ts";
 import { contentHeaders } from "./disposition.ts";
 import { type Failure, refuse } from "./failure.ts";
 import { bodyOf } from "./outgoing.ts";

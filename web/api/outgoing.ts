@@ -1,6 +1,6 @@
 import { Effect, Exit, type Scope } from "effect";
 import type { Handle } from "../../src/vfs/vfs.ts";
-import type { Range } from "./conditions.ts";
+import type { Range } from "./range.ts";
 
 /** Bytes that are read, and sent, at a time. */
 export const pieceSize = 256 * 1024;

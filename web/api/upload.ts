@@ -1,11 +1,11 @@
 import { Effect, Either, type Scope } from "effect";
+import { checkConditions } from "../../actors/http_conditions.ts";
 import { PieceWriter } from "../../actors/piece_writer.ts";
 import { receiveBody } from "../../actors/request_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import { type Handle, toReplace, type Vfs } from "../../src/vfs/vfs.ts";
 import { child, lineage, parent, parseClientPath, type VPath } from "../../src/vpath.ts";
-import { checkConditions } from "./conditions.ts";
 import { done, type Failure, refuse } from "./failure.ts";
 import { Form, type FormFile } from "./form.ts";
 import { flagOf, milliseconds, ownHeader, pathOf, pathOrHome } from "./request.ts";
