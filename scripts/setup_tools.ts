@@ -25,6 +25,7 @@ const tools: ReadonlyArray<Tool> = [
   { debian: "cadaver", probe: ["cadaver"] },
   { debian: "litmus", probe: ["litmus"] },
   { debian: "openssl", probe: ["openssl"] },
+  { debian: "iproute2", probe: ["ss"] },
   { debian: "faketime", probe: ["faketime"] },
   { debian: "davfs2", probe: ["mount.davfs"] },
 ];

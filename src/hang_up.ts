@@ -1,4 +1,5 @@
 import { openCLibrary } from "./c_library.ts";
+import { descriptors, fcntlSymbol } from "./descriptors.ts";
 
 /** The two ends of a connection, addresses as text without brackets. */
 export interface Ends {
@@ -6,15 +7,12 @@ export interface Ends {
   readonly remote: Deno.NetAddr;
 }
 
-/** Numbers in a row without a descriptor, after which none is looked for any more. */
-const GAP = 4096;
-const F_GETFD = 1;
 const SHUT_RDWR = 2;
 
 const libraryOf = () => {
   try {
     return openCLibrary({
-      fcntl: { parameters: ["i32", "i32"], result: "i32" },
+      fcntl: fcntlSymbol,
       getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
       getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
       shutdown: { parameters: ["i32", "i32"], result: "i32" },
@@ -43,14 +41,10 @@ export const makeHangUp = (): (ends: Ends) => void => {
     return ask(fd, name, length) === 0 && portOf(name) === end.port && same(name, end.hostname);
   };
   return ({ local, remote }) => {
-    for (let fd = 3, misses = 0; misses < GAP; fd++) {
-      if (fcntl(fd, F_GETFD) < 0) misses++;
-      else {
-        misses = 0;
-        if (!is(getpeername, fd, remote) || !is(getsockname, fd, local)) continue;
-        shutdown(fd, SHUT_RDWR);
-        return;
-      }
+    for (const fd of descriptors(fcntl)) {
+      if (!is(getpeername, fd, remote) || !is(getsockname, fd, local)) continue;
+      shutdown(fd, SHUT_RDWR);
+      return;
     }
   };
 };
