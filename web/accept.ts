@@ -1,5 +1,6 @@
 import { plainAddress } from "../actors/listener.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
+import { Cutter, type Signal } from "./cutter.ts";
 
 /** One connection that is being served. */
 export interface Served {
@@ -15,7 +16,7 @@ export type Handler = (
 /** Serves HTTP/1.1, or HTTP/2 where TLS agreed on it, on one connection until that ends. */
 export type ServeConnection = (
   conn: Deno.Conn,
-  signal: AbortSignal,
+  signal: Signal,
   handler: Handler,
   onError: (error: unknown) => Response,
   onListen: () => void,
@@ -52,7 +53,7 @@ export const lacksDescriptors = (error: unknown): boolean =>
 /** A connection, waiting for a request while none is under way. */
 class Guest {
   readonly ip: string;
-  readonly #cutter = new AbortController();
+  readonly #cutter = new Cutter();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #requests = 0;
   #over = false;
@@ -81,7 +82,7 @@ class Guest {
     this.served.finished.then(end, end);
   }
 
-  /** Ends it at once. On a connection that has ended the signal would throw. */
+  /** Ends it at once. */
   cut(): void {
     if (this.#over) return;
     this.#end();

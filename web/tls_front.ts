@@ -4,6 +4,7 @@ import { secure, type Secured } from "../actors/secure.ts";
 import { Socket } from "../actors/socket.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
 import { lacksDescriptors, type Served } from "./accept.ts";
+import { Cutter, type Signal } from "./cutter.ts";
 import type { Pipes } from "./pipes.ts";
 
 /** How clients show certificates to one address. */
@@ -40,7 +41,7 @@ const AGAIN = 50;
 const TRIES = 20;
 
 /** Starts the runtime's HTTP on the far end of a pipe. */
-export type ServeFar = (far: Deno.Conn, cutter: AbortSignal) => Served;
+export type ServeFar = (far: Deno.Conn, cutter: Signal) => Served;
 
 /** One connection: the client's TLS on one side, the runtime's HTTP on the other. */
 export class Front implements Served {
@@ -48,7 +49,7 @@ export class Front implements Served {
   readonly #socket: Socket;
   readonly #secured: Secured;
   readonly #tls: TLSSocket;
-  readonly #cutter = new AbortController();
+  readonly #cutter = new Cutter();
   #shown: ShownCertificate | undefined;
   #looked = 0;
   #near: Deno.Conn | undefined;

@@ -1,4 +1,3 @@
-import { Effect } from "effect";
 import type { ChecksumAlgorithm } from "../../src/vfs/vfs.ts";
 import { combine } from "./combine.ts";
 import { facts, readStamp, stamp } from "./listing.ts";
@@ -95,14 +94,7 @@ export const fileCommands: Readonly<Record<string, Command>> = {
     return reply(250, "the file is gone");
   }),
   RNFR: at(async (state, path) => {
-    // Who may not look is told by RNTO, whose right is another.
-    await state.run(
-      Effect.catchIf(
-        Effect.asVoid(accountOf(state).vfs.lstat(path)),
-        ({ reason }) => reason === "Denied",
-        () => Effect.void,
-      ),
-    );
+    await state.run(accountOf(state).vfs.lstat(path));
     state.renameFrom = path;
     return reply(350, "now RNTO");
   }),
