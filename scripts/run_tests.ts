@@ -49,14 +49,21 @@ async function* testFiles(dir: string): AsyncGenerator<string> {
 /** Of test/e2e, the files that measure time or memory. */
 const measured =
   /^test\/e2e\/(ftp|ftp_faults|guard|http_api_security|limits|memory|start|supervision|webdav_faults)_test\.ts$/;
+/** Of test/faults, those that can share the machine. */
+const sharing = /^test\/faults\/(crash|disk_error|poison|poison_ports)_test\.ts$/;
 
-const groupOf = (path: string) =>
-  measured.test(path) ? "measured" : /^test\/(e2e|faults|fuzz)\//.exec(path)?.[1] ?? "unit";
+const groupOf = (path: string): string =>
+  measured.test(path)
+    ? "measured"
+    : sharing.test(path)
+    ? "storms"
+    : /^test\/(e2e|faults|fuzz)\//.exec(path)?.[1] ?? "unit";
 
-/** In this order; those that load the machine or measure it take one file at a time. */
+/** In this order; those that take the whole machine or measure it run one file at a time. */
 const groups: ReadonlyArray<{ readonly name: string; readonly alone: boolean }> = [
   { name: "unit", alone: false },
   { name: "e2e", alone: false },
+  { name: "storms", alone: false },
   { name: "measured", alone: true },
   { name: "faults", alone: true },
   { name: "fuzz", alone: true },
