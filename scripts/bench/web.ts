@@ -1,7 +1,7 @@
 import { discard, sameContent } from "./content.ts";
 import { get, type Pair, propfind, put, type WebProtocol } from "./curl.ts";
 import type { Bed, Bound, Measured, Plan, Row, Task } from "./plan.ts";
-import type { Served } from "./servers.ts";
+import { exec, type Served } from "./servers.ts";
 
 const MiB = 1024 ** 2;
 
@@ -73,6 +73,8 @@ const one = (plan: Plan): Task[] =>
       prepare: async (bed, server) => {
         await discard(`${server.home}/big`);
         await Deno.copyFile(`${bed.disk}/big`, `${server.home}/big`);
+        // Nobody pays for these pages later, least of all who flushes what he is sent.
+        await exec("sync", "-f", server.home);
       },
       run: (bed, server) => get(server, id, [{ name: "big", file: `${bed.dir}/back` }]),
       check: (bed) => sameContent(bed.big, `${bed.dir}/back`),
