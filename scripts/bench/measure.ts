@@ -1,3 +1,4 @@
+import { touchMemory } from "./content.ts";
 import { transfers } from "./transfers.ts";
 import { connections, small } from "./small.ts";
 import { idle, listing } from "./sessions.ts";
@@ -105,6 +106,7 @@ export const measure = async (
   for (let round = 0; round <= rounds; round++) {
     for (const { server, rssIdle, rounds } of able) {
       const warmUp = round === 0;
+      if (task.memory !== undefined) await touchMemory(work.dir, task.memory);
       const measured = await once(task, bed, server, rssIdle, warmUp);
       if (warmUp) await task.check?.(bed, server);
       else rounds.push(measured);

@@ -105,6 +105,8 @@ export interface Task {
   readonly able?: (bed: Bed, server: Served) => Promise<boolean>;
   /** Once for each server, before the first round. */
   readonly prepare?: (bed: Bed, server: Served) => Promise<void>;
+  /** MiB of memory that a turn takes; touched before it: see {@linkcode touchMemory}. */
+  readonly memory?: number;
   /** The measured part; its own timing, when it answers `seconds`, wins. */
   readonly run: (
     bed: Bed,

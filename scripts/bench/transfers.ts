@@ -31,6 +31,7 @@ const single = (plan: Plan): Task[] =>
   Object.entries(ciphers).flatMap(([short, cipher]): Task[] => [
     {
       title: `SFTP get ${size(plan.big)}, ${short}`,
+      memory: 2 * plan.big,
       rows: [{
         id: `get-${short}`,
         group: "sftp",
@@ -49,6 +50,7 @@ const single = (plan: Plan): Task[] =>
     },
     {
       title: `SFTP put ${size(plan.big)}, ${short}`,
+      memory: 2 * plan.big,
       rows: [{
         id: `put-${short}`,
         group: "sftp",
@@ -136,6 +138,7 @@ const legacy = (plan: Plan): Task[] => {
     rows: [row("get")],
     able: (_bed, server) => Promise.resolve(server.scp),
     prepare: (bed, server) => link(`${bed.disk}/big`, server, "big"),
+    memory: 2 * plan.big,
     run: (bed, server) => scp(server, ["REMOTE:big", `${bed.dir}/back`], ciphers.gcm),
     check: (bed) => sameContent(bed.big, `${bed.dir}/back`),
     after: (bed) => discard(`${bed.dir}/back`),
@@ -143,6 +146,7 @@ const legacy = (plan: Plan): Task[] => {
     title: `SCP put ${size(plan.big)}`,
     rows: [row("put")],
     able: (_bed, server) => Promise.resolve(server.scp),
+    memory: 2 * plan.big,
     run: (bed, server) => scp(server, [bed.big, "REMOTE:up"], ciphers.gcm),
     check: (bed, server) => sameContent(bed.big, `${server.home}/up`),
     after: (_bed, server) => discard(`${server.home}/up`),

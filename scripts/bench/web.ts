@@ -65,7 +65,7 @@ const one = (plan: Plan): Task[] =>
       row(way, bounds),
       cpu(`${id}-${way}`, id, `${title} ${way}`, "s/GiB", plan.big / 1024),
     ];
-    const shared = { serves: "web" as const, able: able(id) };
+    const shared = { serves: "web" as const, able: able(id), memory: 2 * plan.big };
     return [{
       ...shared,
       title: `${title} get ${size(plan.big)}`,
