@@ -1,4 +1,5 @@
 import { plainAddress } from "../actors/listener.ts";
+import { takenByRuntime } from "../actors/response_body.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
 import { Cutter, type Signal } from "./cutter.ts";
 
@@ -66,9 +67,11 @@ class Guest {
       this.served = serve(
         conn,
         this.#cutter.signal,
-        (request, info) => {
+        async (request, info) => {
           this.#work(info.completed);
-          return handler(request, info);
+          const response = await handler(request, info);
+          takenByRuntime(response.body);
+          return response;
         },
         () => new Response(null, { status: 500 }),
         () => {},

@@ -1,12 +1,11 @@
-import { Effect, Exit, type Scope } from "effect";
+import { Effect, type Scope } from "effect";
 import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
+import { responseBody } from "../../actors/response_body.ts";
 import { basename } from "../../src/vpath.ts";
-import { type Handle, toRead } from "../../src/vfs/vfs.ts";
+import { toRead } from "../../src/vfs/vfs.ts";
 import type { Dav, DavFailure } from "./context.ts";
 import { mediaType } from "./media_type.ts";
-import { parseRanges, type Range } from "./ranges.ts";
-
-const piece = 256 * 1024;
+import { parseRanges } from "./ranges.ts";
 
 /**
  * GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or
@@ -44,14 +43,14 @@ export const get = (
       headers.set("content-type", type);
       headers.set("content-length", String(entry.size));
       if (head) return new Response(null, { headers });
-      const body = yield* stream(handle, whole(entry.size));
+      const body = yield* responseBody(handle, [{ from: 0, to: entry.size }]);
       return new Response(body, { headers });
     }
     if (ranges.length === 1) {
       headers.set("content-type", type);
       headers.set("content-range", `bytes ${first.from}-${first.to - 1}/${entry.size}`);
       headers.set("content-length", String(first.to - first.from));
-      return new Response(yield* stream(handle, [first]), { status: 206, headers });
+      return new Response(yield* responseBody(handle, [first]), { status: 206, headers });
     }
     const boundary = crypto.randomUUID();
     const encoder = new TextEncoder();
@@ -69,69 +68,5 @@ export const get = (
     );
     headers.set("content-type", `multipart/byteranges; boundary=${boundary}`);
     headers.set("content-length", String(length));
-    return new Response(yield* stream(handle, all), { status: 206, headers });
+    return new Response(yield* responseBody(handle, all), { status: 206, headers });
   });
-
-const whole = (size: number): ReadonlyArray<Range> => size === 0 ? [] : [{ from: 0, to: size }];
-
-/** Bytes as the client takes them. The end of the scope cuts what is not sent yet. */
-const stream = (
-  handle: Handle,
-  parts: ReadonlyArray<Range | Uint8Array>,
-): Effect.Effect<ReadableStream<Uint8Array>, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const left = [...parts];
-        let at = 0;
-        let cut = false;
-        let done = false;
-        let control: ReadableStreamDefaultController<Uint8Array> | undefined;
-        const body = new ReadableStream<Uint8Array>({
-          start: (controller) => {
-            control = controller;
-          },
-          async pull(controller) {
-            const part = left[0];
-            if (part === undefined) {
-              done = true;
-              return controller.close();
-            }
-            if (part instanceof Uint8Array) {
-              left.shift();
-              return controller.enqueue(part);
-            }
-            at = Math.max(at, part.from);
-            const into = new Uint8Array(Math.min(piece, part.to - at));
-            const count = await handle.read(at, into);
-            if (cut) return;
-            // The file was made shorter meanwhile: the client has to see that it is not whole.
-            if (count === 0) return controller.error(new Error("the file became shorter"));
-            at += count;
-            controller.enqueue(into.subarray(0, count));
-            if (at >= part.to) {
-              at = 0;
-              left.shift();
-            }
-          },
-        }, { highWaterMark: 1 });
-        const end = () => {
-          if (done) return;
-          cut = true;
-          try {
-            control?.error(new Error("the session is over"));
-          } catch {
-            // It has ended already.
-          }
-        };
-        return { body, end };
-      }),
-      ({ end }, exit) =>
-        Effect.andThen(
-          Effect.sync(end),
-          // What was read to its end is a download; the event tells it.
-          Exit.isSuccess(exit) ? Effect.ignore(handle.close()) : Effect.void,
-        ),
-    ),
-    ({ body }) => body,
-  );

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { Handle } from "../../src/vfs/vfs.ts";
 import { PieceWriter } from "../../actors/piece_writer.ts";
 import { receiveBody } from "../../actors/request_body.ts";
-import { bytesOf } from "../../web/api/outgoing.ts";
 import { onlyWith } from "../harness.ts";
 
 /** A file that keeps what it is given, and looks on how. */
@@ -94,18 +93,4 @@ Deno.test("receiveBody() rejects a body that is shorter than its length says", a
   const { signal } = new AbortController();
   await receiveBody(body("12345"), file.handle, signal);
   await assert.rejects(receiveBody(body("1234"), file.handle, signal));
-});
-
-Deno.test("bytesOf() gives exactly the range, and fails where the file became shorter", async () => {
-  const file = kept();
-  const data = noise(700_000);
-  await file.handle.write(0, data);
-  const read = (from: number, to: number) =>
-    new Response(bytesOf(file.handle, { from, to }).body).bytes();
-  assert.deepEqual(await read(1, 699_999), data.subarray(1, 699_999));
-  assert.deepEqual(await read(0, 0), new Uint8Array(0));
-  await assert.rejects(read(0, 700_001));
-  const { body, cut } = bytesOf(file.handle, { from: 0, to: 700_000 });
-  cut();
-  await assert.rejects(new Response(body).bytes(), /over/);
 });

@@ -1,11 +1,11 @@
 import { Effect, type Scope, Stream } from "effect";
+import { fileBody } from "../../actors/response_body.ts";
 import { FsError } from "../../src/errors.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import { toRead, type Vfs } from "../../src/vfs/vfs.ts";
 import { basename, child, isWithin, lineage, parent, root, type VPath } from "../../src/vpath.ts";
 import { disposition } from "./disposition.ts";
 import { type ApiError, type Failure, refuse } from "./failure.ts";
-import { bytesOf } from "./outgoing.ts";
 import { readJson, resolveClean } from "./request.ts";
 import type { Call } from "./site.ts";
 
@@ -56,7 +56,7 @@ export const streamzip = (call: Call): Effect.Effect<Response, Failure, Scope.Sc
         return Effect.scoped(Effect.gen(function* () {
           const handle = yield* vfs.open(path, toRead);
           const { size, mtime } = yield* handle.stat();
-          const { body } = bytesOf(handle, { from: 0, to: size });
+          const { body } = fileBody(handle, [{ from: 0, to: size }]);
           // Deflate may add a little to what cannot be compressed.
           const zip64 = size > 0xf000_0000;
           yield* step(() => zip.add(name, body, { lastModDate: new Date(mtime), zip64 }));

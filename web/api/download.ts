@@ -2,10 +2,10 @@ import { Effect, type Scope } from "effect";
 import { toRead } from "../../src/vfs/vfs.ts";
 import { basename } from "../../src/vpath.ts";
 import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
+import { responseBody } from "../../actors/response_body.ts";
 import { parseRange } from "./range.ts";
 import { contentHeaders } from "./disposition.ts";
 import { type Failure, refuse } from "./failure.ts";
-import { bodyOf } from "./outgoing.ts";
 import { pathOf } from "./request.ts";
 import type { Call } from "./site.ts";
 
@@ -55,5 +55,5 @@ export const download = (call: Call): Effect.Effect<Response, Failure, Scope.Sco
     headers.set("content-length", String(to - from));
     const status = range ? 206 : 200;
     if (head) return new Response(null, { status, headers });
-    return new Response(yield* bodyOf(handle, { from, to }), { status, headers });
+    return new Response(yield* responseBody(handle, [{ from, to }]), { status, headers });
   });
