@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import type { KeyPair } from "../src/tls/self_signed.ts";
+import { giveUp } from "./give_up.ts";
 import type { Socket } from "./socket.ts";
 
 /** How the server speaks TLS. */
@@ -146,7 +147,11 @@ class Carrier extends Duplex {
     if (!this.#stopped) this.#socket.resume();
   }
 
-  override _write(chunk: Uint8Array, _: string, done: (error?: Error | null) => void): void {
+  override _write(
+    chunk: Uint8Array<ArrayBuffer>,
+    _: string,
+    done: (error?: Error | null) => void,
+  ): void {
     if (this.#held && this.#holding) {
       this.#held.push(Buffer.from(chunk));
       return done();
@@ -157,9 +162,12 @@ class Carrier extends Duplex {
     };
     for (let at = 0; at < chunk.length; at += PIECE) {
       const piece = chunk.subarray(at, at + PIECE);
+      const last = at + PIECE >= chunk.length;
       this.#socket.write(piece, () => {
         this.moved += piece.length;
-        if (at + PIECE >= chunk.length) this.#waiting?.();
+        if (!last) return;
+        giveUp(chunk);
+        this.#waiting?.();
       });
     }
   }

@@ -1,5 +1,6 @@
 import type { SecureContext, TLSSocket } from "node:tls";
 import type { Prover } from "../actors/client_certificate.ts";
+import { giveUp } from "../actors/give_up.ts";
 import { secure, type Secured } from "../actors/secure.ts";
 import { Socket } from "../actors/socket.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
@@ -60,7 +61,7 @@ export class Front implements Served {
   #leaving = false;
   #over = false;
   /** Decrypted bytes for HTTP, and whether the client will send more. */
-  #arrived: Uint8Array[] = [];
+  #arrived: Uint8Array<ArrayBuffer>[] = [];
   #waiting = 0;
   #ended = false;
   #feeding = false;
@@ -87,7 +88,7 @@ export class Front implements Served {
   open(pipes: Pipes, serveFar: ServeFar): void {
     const { feed, ended, gone } = this.#secured;
     this.#tls.once("secure", () => this.#enter(pipes, serveFar).catch(() => this.cut()));
-    this.#tls.on("data", (chunk: Uint8Array) => this.#take(chunk));
+    this.#tls.on("data", (chunk: Uint8Array<ArrayBuffer>) => this.#take(chunk));
     this.#tls.on("end", () => {
       this.#ended = true;
       this.#feed();
@@ -186,7 +187,7 @@ export class Front implements Served {
     return undefined;
   }
 
-  #take(chunk: Uint8Array): void {
+  #take(chunk: Uint8Array<ArrayBuffer>): void {
     if (this.#deaf) return;
     this.#arrived.push(chunk);
     this.#waiting += chunk.length;
@@ -205,6 +206,7 @@ export class Front implements Served {
           at += await near.write(at === 0 ? chunk : chunk.subarray(at));
         }
         this.#waiting -= chunk.length;
+        giveUp(chunk);
         if (this.#waiting < MAY_WAIT) this.#secured.hold(false);
       }
       this.#feeding = false;

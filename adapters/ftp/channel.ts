@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { SecureContext } from "node:tls";
+import { giveUp } from "../../actors/give_up.ts";
 import { secure } from "../../actors/secure.ts";
 import { Socket } from "../../actors/socket.ts";
 import type { Opening } from "./opening.ts";
@@ -78,13 +79,14 @@ export const tlsChannel = async (
     protocols: ["ftp"],
     quiet: upload !== undefined,
   });
-  const arrived: Uint8Array[] = [];
+  const arrived: Uint8Array<ArrayBuffer>[] = [];
+  let lent: Uint8Array<ArrayBuffer> | undefined;
   let waiting = 0;
   let failure: Error | undefined;
   let ended = false;
   let closed = false;
   let wake = () => {};
-  tls.on("data", (chunk: Uint8Array) => {
+  tls.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
     arrived.push(chunk);
     waiting += chunk.length;
     if (waiting >= CHUNK) hold(true);
@@ -132,9 +134,12 @@ export const tlsChannel = async (
   }
   return {
     read: async () => {
+      if (lent) giveUp(lent);
+      lent = undefined;
       for (;;) {
         const chunk = arrived.shift();
         if (chunk) {
+          lent = chunk;
           waiting -= chunk.length;
           return chunk;
         }
