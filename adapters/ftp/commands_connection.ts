@@ -28,16 +28,24 @@ const publicAddress = async (state: State): Promise<string> => {
   return resolved;
 };
 
+/**
+ * A client that finds the answer before it has begun to wait for it may take its
+ * time: curl 7.88, Debian 12's, sleeps a second before it connects. 300 small
+ * uploads took it 48 s, and with this moment 1.2 [measured].
+ */
+const moment = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
+
 const pasv = async (state: State): Promise<Reply> => {
   if (state.data.onlyExtended) throw refuse(503, "only EPSV after EPSV ALL");
   const address = await publicAddress(state);
   if (address.includes(":")) throw refuse(425, "use EPSV with IPv6");
   const port = state.data.listen(passiveOptions(state));
+  await moment();
   const numbers = [...address.split("."), port >> 8, port & 0xff].join(",");
   return reply(227, `Entering Passive Mode (${numbers})`);
 };
 
-const epsv = (state: State, argument: string): Reply => {
+const epsv = async (state: State, argument: string): Promise<Reply> => {
   if (argument.toUpperCase() === "ALL") {
     state.data.onlyExtended = true;
     return reply(200, "only EPSV from now on");
@@ -45,6 +53,7 @@ const epsv = (state: State, argument: string): Reply => {
   const own = plainAddress(state.control.localAddress).includes(":") ? "2" : "1";
   if (argument !== "" && argument !== own) throw refuse(522, `the network protocol is (${own})`);
   const port = state.data.listen(passiveOptions(state));
+  await moment();
   return reply(229, `Entering Extended Passive Mode (|||${port}|)`);
 };
 
