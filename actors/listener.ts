@@ -9,7 +9,7 @@ import { type Refusal, type Refused, Registry, type Seat } from "./registry.ts";
 import { Socket } from "./socket.ts";
 import { supervise } from "./supervisor.ts";
 import { monotonic } from "../src/monotonic.ts";
-import { probeSilent } from "../src/tcp_keepalive.ts";
+import { enableKeepalive } from "../src/tcp_keepalive.ts";
 
 /** A connection that was admitted: the socket is ours to end, the seat already taken. */
 export interface Client {
@@ -233,7 +233,7 @@ const openDoor = (
       ).pipe(Effect.catchAll((error) => Effect.sync(() => break_(error)))),
     );
     const boundPort = server.addr.port;
-    probeSilent(boundPort);
+    enableKeepalive(boundPort);
     return {
       port: boundPort,
       broken,

@@ -1,11 +1,12 @@
 import { Effect, Exit, type Scope } from "effect";
 import type { Handle } from "../src/vfs/vfs.ts";
-import { giveUp } from "./give_up.ts";
+import { detach } from "./detach.ts";
+import type { Range } from "./http_ranges.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A part of a body: bytes of the file from `from` to before `to`, or bytes as they are. */
-export type BodyPart = { readonly from: number; readonly to: number } | Bytes;
+/** A part of a body: bytes of the file, or bytes as they are. */
+export type BodyPart = Range | Bytes;
 
 export interface FileBody {
   readonly body: ReadableStream<Bytes>;
@@ -20,7 +21,7 @@ const lenders = new WeakMap<ReadableStream, () => void>();
 
 /**
  * Says that the runtime's HTTP takes this body: it holds a chunk's memory by itself
- * before it asks for the next one, so ours can be given up at once. Does nothing to
+ * before it asks for the next one, so ours can be detached. Does nothing to
  * streams that are not of {@linkcode fileBody}.
  */
 export const takenByRuntime = (body: ReadableStream | null): void => {
@@ -56,7 +57,7 @@ export const fileBody = (handle: Handle, parts: ReadonlyArray<BodyPart>): FileBo
       const at = part.from + read;
       const into = new Uint8Array(Math.min(pieceSize, part.to - at));
       const count = await handle.read(at, into);
-      if (lends && last) giveUp(last);
+      if (lends && last) detach(last);
       last = into;
       if (over) return;
       if (count === 0) throw new Error("the file became shorter");

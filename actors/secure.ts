@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import type { KeyPair } from "../src/tls/self_signed.ts";
-import { giveUp } from "./give_up.ts";
+import { detach } from "./detach.ts";
 import type { Socket } from "./socket.ts";
 
 /** How the server speaks TLS. */
@@ -166,7 +166,7 @@ class Carrier extends Duplex {
       this.#socket.write(piece, () => {
         this.moved += piece.length;
         if (!last) return;
-        giveUp(chunk);
+        detach(chunk);
         this.#waiting?.();
       });
     }

@@ -43,7 +43,7 @@ const system = () => {
  * Connections inherit it from the listening socket, which is found by its port:
  * Deno has no option for it. Does nothing where the C library may not be called.
  */
-export const probeSilent = (port: number): void => {
+export const enableKeepalive = (port: number): void => {
   const c = system();
   if (!c) return;
   const name = new Uint8Array(128);

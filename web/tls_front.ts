@@ -1,6 +1,6 @@
 import type { SecureContext, TLSSocket } from "node:tls";
 import type { Prover } from "../actors/client_certificate.ts";
-import { giveUp } from "../actors/give_up.ts";
+import { detach } from "../actors/detach.ts";
 import { secure, type Secured } from "../actors/secure.ts";
 import { Socket } from "../actors/socket.ts";
 import type { ShownCertificate } from "../src/identity/tls_certificate.ts";
@@ -206,7 +206,7 @@ export class Front implements Served {
           at += await near.write(at === 0 ? chunk : chunk.subarray(at));
         }
         this.#waiting -= chunk.length;
-        giveUp(chunk);
+        detach(chunk);
         if (this.#waiting < MAY_WAIT) this.#secured.hold(false);
       }
       this.#feeding = false;

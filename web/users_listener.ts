@@ -9,7 +9,7 @@ import { ConfigError } from "../src/errors.ts";
 import { Guard } from "../src/guard/guard.ts";
 import { guardedAs } from "../src/guard/watchman.ts";
 import { Identity } from "../src/identity/identity.ts";
-import { probeSilent } from "../src/tcp_keepalive.ts";
+import { enableKeepalive } from "../src/tcp_keepalive.ts";
 import { type Door, type Handler, openDoor, serveConnection } from "./accept.ts";
 import { afterHandshake } from "./after_handshake.ts";
 import { enterExchange } from "./exchange_session.ts";
@@ -170,7 +170,7 @@ const bind = (options: UsersListener, port: number, reusePort: boolean, handler:
         const listener = options.tls && !clients
           ? Deno.listenTls({ ...place, ...options.tls, alpnProtocols: ["h2", "http/1.1"] })
           : Deno.listen(place);
-        probeSilent((listener.addr as Deno.NetAddr).port);
+        enableKeepalive((listener.addr as Deno.NetAddr).port);
         if (clients) return openTlsDoor(listener as Deno.TcpListener, clients, serve, handler);
         return openDoor(listener, options.tls ? afterHandshake(serve) : serve, handler);
       };

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { SecureContext } from "node:tls";
-import { giveUp } from "../../actors/give_up.ts";
+import { detach } from "../../actors/detach.ts";
 import { secure } from "../../actors/secure.ts";
 import { Socket } from "../../actors/socket.ts";
 import type { Opening } from "./opening.ts";
@@ -134,7 +134,7 @@ export const tlsChannel = async (
   }
   return {
     read: async () => {
-      if (lent) giveUp(lent);
+      if (lent) detach(lent);
       lent = undefined;
       for (;;) {
         const chunk = arrived.shift();

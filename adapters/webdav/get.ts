@@ -1,11 +1,11 @@
 import { Effect, type Scope } from "effect";
 import { checkConditions, etagOf, sameVersion } from "../../actors/http_conditions.ts";
+import { parseRanges } from "../../actors/http_ranges.ts";
 import { responseBody } from "../../actors/response_body.ts";
 import { basename } from "../../src/vpath.ts";
 import { toRead } from "../../src/vfs/vfs.ts";
 import type { Dav, DavFailure } from "./context.ts";
 import { mediaType } from "./media_type.ts";
-import { parseRanges } from "./ranges.ts";
 
 /**
  * GET and HEAD of a file (RFC 9110 sections 9.3.1, 14), with one range or

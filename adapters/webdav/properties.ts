@@ -3,7 +3,7 @@ import { etagOf } from "../../actors/http_conditions.ts";
 import type { DeadProperty, Lock } from "../../src/dav/state.ts";
 import type { Entry } from "../../src/model/entry.ts";
 import type { VPath } from "../../src/vpath.ts";
-import { type Dav } from "./context.ts";
+import type { Dav } from "./context.ts";
 import { mediaType } from "./media_type.ts";
 import { href } from "./paths.ts";
 import { statusLine } from "./status.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { parseIf } from "../../adapters/webdav/conditions.ts";
 import { href, parseDestination, parseTarget } from "../../adapters/webdav/paths.ts";
-import { parseRanges } from "../../adapters/webdav/ranges.ts";
+import { parseRanges } from "../../actors/http_ranges.ts";
 import { parseXml, writeXml } from "../../adapters/webdav/xml.ts";
 import { parseClientPath } from "../../src/vpath.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseIf } from "../../adapters/webdav/conditions.ts";
-import { parseRanges } from "../../adapters/webdav/ranges.ts";
+import { parseRanges } from "../../actors/http_ranges.ts";
 
 Deno.test("parseIf() reads tagged and untagged lists", () => {
   assert.deepEqual(parseIf('(<urn:a> ["e"]) (Not <DAV:no-lock>)'), [

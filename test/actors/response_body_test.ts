@@ -48,7 +48,7 @@ Deno.test("fileBody(): a body that is cut fails, and one that has ended is let b
   failed.cut();
 });
 
-Deno.test("fileBody() gives up a chunk when the next is asked for, for the runtime alone", async () => {
+Deno.test("fileBody() detaches a chunk when the next is asked for, for the runtime alone", async () => {
   const file = fileOf(bytes(700_000));
   for (const lent of [false, true]) {
     const { body } = fileBody(file, [{ from: 0, to: 700_000 }]);
